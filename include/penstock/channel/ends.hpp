@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSL-1.0
+// The two ends of a channel, as values: who holds a sender can only send, who holds a receiver only
+// receive, and the channel ends with them.
+//
+//   auto [tx, rx] = make_channel<job>(1024);  // or <job, spsc_ring<job>>
+//   std::jthread worker{[rx = std::move(rx)](std::stop_token stop) {
+//       while (auto j = rx.receive(stop)) run(*j);
+//   }};
+//   if (!tx.send(job{7})) return;
+//
+// When the last sender goes, or any closes, the channel closes: receivers drain what is in. When
+// the last receiver goes, senders are told `closed`, and what is in goes to on_drop.
+//
+// Threads   Ends are handles: copies name the same channel, and one end may be used by many threads
+//           as far as the storage's role allows. Where it allows one, the end can only be moved.
+// Cost      As channel/channel.hpp, which also says what each call answers.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <penstock/channel/channel.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+template <class T, class Storage>
+struct shared_channel {
+    explicit shared_channel(channel_options<T> options) : pipe{std::move(options)} {}
+    channel<T, Storage> pipe;
+    sys::atomic<std::size_t> senders{0};
+    sys::atomic<std::size_t> receivers{0};
+};
+
+/// One of those counted in `Count`; the last to go calls `Last` on the channel.
+template <class T, class Storage, auto Count, auto Last>
+class channel_end {
+public:
+    channel_end() = default;
+    explicit channel_end(std::shared_ptr<shared_channel<T, Storage>> c) noexcept
+        : shared_{std::move(c)} {
+        join();
+    }
+    channel_end(const channel_end& other) noexcept : shared_{other.shared_} { join(); }
+    channel_end(channel_end&& other) noexcept = default;
+    channel_end& operator=(channel_end other) noexcept {
+        shared_.swap(other.shared_);
+        return *this;
+    }
+    ~channel_end() {
+        // Release, then acquire: what was done through the other ends happens before Last.
+        if (shared_ && ((*shared_).*Count).fetch_sub(1, std::memory_order_acq_rel) == 1)
+            (shared_->pipe.*Last)();
+    }
+    channel<T, Storage>& operator*() const noexcept {
+        PENSTOCK_ASSERT(shared_, "this end was moved from: use the one it was moved to");
+        return shared_->pipe;
+    }
+    explicit operator bool() const noexcept { return shared_ != nullptr; }
+
+private:
+    void join() const noexcept {
+        if (shared_) ((*shared_).*Count).fetch_add(1, std::memory_order_relaxed);  // own one holds
+    }
+    std::shared_ptr<shared_channel<T, Storage>> shared_;
+};
+
+}  // namespace detail
+
+template <class T, class Storage = mpmc_ring<T>>
+class sender {
+public:
+    using value_type = T;
+
+    sender() = default;
+    explicit sender(std::shared_ptr<detail::shared_channel<T, Storage>> c) noexcept
+        : end_{std::move(c)} {}
+    sender(const sender&)
+        requires(!Storage::single_producer)
+    = default;
+    sender(sender&&) noexcept = default;
+    sender& operator=(const sender&)
+        requires(!Storage::single_producer)
+    = default;
+    sender& operator=(sender&&) noexcept = default;
+
+    status send(T&& value, const sys::stop_token& stop = {}) const {
+        return (*end_).send(std::move(value), stop);
+    }
+    status send(const T& value, const sys::stop_token& stop = {}) const {
+        return (*end_).send(value, stop);
+    }
+    template <class Rep, class Period>
+    status send_for(T&& value, std::chrono::duration<Rep, Period> d,
+                    const sys::stop_token& stop = {}) const {
+        return (*end_).send_for(std::move(value), d, stop);
+    }
+    template <class Rep, class Period>
+    status send_for(const T& value, std::chrono::duration<Rep, Period> d,
+                    const sys::stop_token& stop = {}) const {
+        return (*end_).send_for(value, d, stop);
+    }
+    status send_until(T&& value, clock::time_point at, const sys::stop_token& stop = {}) const {
+        return (*end_).send_until(std::move(value), at, stop);
+    }
+    status send_until(const T& value, clock::time_point at,
+                      const sys::stop_token& stop = {}) const {
+        return (*end_).send_until(value, at, stop);
+    }
+    status try_send(T&& value) const { return (*end_).try_send(std::move(value)); }
+    status try_send(const T& value) const { return (*end_).try_send(value); }
+
+    /// For all senders.
+    void close() const { (*end_).close(); }
+    [[nodiscard]] bool closed() const { return (*end_).closed(); }
+    [[nodiscard]] std::size_t capacity() const { return (*end_).capacity(); }
+    [[nodiscard]] std::size_t size_approx() const { return (*end_).size_approx(); }
+    [[nodiscard]] std::uint64_t dropped() const { return (*end_).dropped(); }
+    [[nodiscard]] std::uint64_t rejected() const { return (*end_).rejected(); }
+    /// False after it was moved from.
+    explicit operator bool() const noexcept { return static_cast<bool>(end_); }
+
+private:
+    using shared = detail::shared_channel<T, Storage>;
+    detail::channel_end<T, Storage, &shared::senders, &channel<T, Storage>::close> end_;
+};
+
+template <class T, class Storage = mpmc_ring<T>>
+class receiver {
+public:
+    using value_type = T;
+
+    receiver() = default;
+    explicit receiver(std::shared_ptr<detail::shared_channel<T, Storage>> c) noexcept
+        : end_{std::move(c)} {}
+    receiver(const receiver&)
+        requires(!Storage::single_consumer)
+    = default;
+    receiver(receiver&&) noexcept = default;
+    receiver& operator=(const receiver&)
+        requires(!Storage::single_consumer)
+    = default;
+    receiver& operator=(receiver&&) noexcept = default;
+
+    result<T> receive(const sys::stop_token& stop = {}) const { return (*end_).receive(stop); }
+    template <class Rep, class Period>
+    result<T> receive_for(std::chrono::duration<Rep, Period> d,
+                          const sys::stop_token& stop = {}) const {
+        return (*end_).receive_for(d, stop);
+    }
+    result<T> receive_until(clock::time_point at, const sys::stop_token& stop = {}) const {
+        return (*end_).receive_until(at, stop);
+    }
+    result<T> try_receive() const { return (*end_).try_receive(); }
+
+    /// No more sends; what is in stays receivable.
+    void close() const { (*end_).close(); }
+    [[nodiscard]] bool closed() const { return (*end_).closed(); }
+    [[nodiscard]] std::size_t capacity() const { return (*end_).capacity(); }
+    [[nodiscard]] std::size_t size_approx() const { return (*end_).size_approx(); }
+    [[nodiscard]] std::uint64_t dropped() const { return (*end_).dropped(); }
+    [[nodiscard]] std::uint64_t rejected() const { return (*end_).rejected(); }
+    /// False after it was moved from.
+    explicit operator bool() const noexcept { return static_cast<bool>(end_); }
+
+    /// `for (job& j : rx)`: each element once, until closed and drained. A loop whose sender
+    /// outlives it never ends: where that can be, use receive(stop).
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+
+        explicit iterator(const receiver& from) : from_{&from} { ++*this; }
+        T& operator*() const noexcept { return **current_; }
+        iterator& operator++() {
+            current_.reset();  // T need not be assignable
+            if (auto next = from_->receive()) current_.emplace(std::move(next));
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept {
+            return !i.current_;
+        }
+
+    private:
+        const receiver* from_;
+        mutable std::optional<result<T>> current_;
+    };
+    [[nodiscard]] iterator begin() const { return iterator{*this}; }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+private:
+    using shared = detail::shared_channel<T, Storage>;
+    detail::channel_end<T, Storage, &shared::receivers, &channel<T, Storage>::close_and_discard>
+        end_;
+};
+
+template <class T, class Storage>
+struct channel_ends {
+    sender<T, Storage> tx;
+    receiver<T, Storage> rx;
+};
+
+template <class T, class Storage = mpmc_ring<T>>
+[[nodiscard]] channel_ends<T, Storage> make_channel(channel_options<T> options) {
+    auto shared = std::make_shared<detail::shared_channel<T, Storage>>(std::move(options));
+    return {sender<T, Storage>{shared}, receiver<T, Storage>{shared}};
+}
+template <class T, class Storage = mpmc_ring<T>>
+[[nodiscard]] channel_ends<T, Storage> make_channel(std::size_t capacity) {
+    return make_channel<T, Storage>(channel_options<T>{.capacity = capacity});
+}
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// Room for one T whose owner changes by an atomic beside it: raw memory until put(), again after
+// take() or drop(). The seam is told of every access, so that a checker sees two owners at once.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <penstock/core/sync.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+/// What a queue asks of its elements: moving one into or out of a claimed slot can't fail.
+template <class T>
+inline constexpr bool is_element =
+    std::is_object_v<T> && !std::is_const_v<T> && std::is_nothrow_move_constructible_v<T> &&
+    std::is_nothrow_destructible_v<T>;
+
+template <class T>
+class slot {
+    static_assert(is_element<T>,
+                  "a queue's element must be nothrow move constructible and destructible: declare "
+                  "its move constructor noexcept, or queue a std::unique_ptr to it");
+
+public:
+    void put(T&& value) noexcept {
+        sys::wrote(raw_);
+        ::new (static_cast<void*>(raw_)) T(std::move(value));
+    }
+
+    [[nodiscard]] T take() noexcept {
+        sys::wrote(raw_);
+        T& mine = ref();
+        T value(std::move(mine));
+        mine.~T();
+        return value;
+    }
+
+    void take_into(T& target) noexcept(std::is_nothrow_move_assignable_v<T>) {
+        sys::wrote(raw_);
+        T& mine = ref();
+        target = std::move(mine);
+        mine.~T();
+    }
+
+    void drop() noexcept {
+        sys::wrote(raw_);
+        ref().~T();
+    }
+
+    [[nodiscard]] T& get() noexcept {
+        sys::read(raw_);
+        return ref();
+    }
+
+private:
+    T& ref() noexcept { return *std::launder(reinterpret_cast<T*>(raw_)); }
+
+    alignas(T) std::byte raw_[sizeof(T)];
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// The names of the main types, for headers that only mention them.
+#pragma once
+
+#include <penstock/core/config.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+class status;
+template <class T>
+class result;
+class clock;
+class manual_clock;
+
+template <class T>
+class spsc_ring;
+template <class T>
+class mpmc_ring;
+template <class T>
+class unbounded;
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -12,13 +12,27 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_root=${PENSTOCK_BUILD_DIR:-$root/build}
 jobs=$(nproc)
-yes=
+compiler=${CXX:-g++}
+yes=  # install without asking
 
 say() { printf '%s\n' "$*" >&2; }
 wrong_usage() { say "$0: $*"; say "See $0 --help."; exit 2; }
 
 # The comment at the top of a run script, below its SPDX line, is its help.
 help() { sed -n '3,/^[^#]/ { s/^# \{0,1\}//p }' "$0"; }
+
+# option "$@": one that all run scripts know. Sets `used`, the number of words it took.
+option() {
+    used=1
+    case $1 in
+    --compiler=*) compiler=${1#*=} ;;
+    --compiler) compiler=${2-} used=2 ;;
+    --yes) yes=yes ;;
+    --help | -h) help; exit ;;
+    *) wrong_usage "unknown option $1" ;;
+    esac
+    [[ -n $compiler ]] || wrong_usage "--compiler needs a name"
+}
 
 # ---- Packages -----------------------------------------------------------------------------------
 
@@ -173,5 +187,12 @@ configure() {
 build() { cmake --build "$1" -j "$jobs" "${@:2}" 9>&- >&2 || exit 1; }
 unlock() { exec 9>&-; }
 
-# title FILE: the first comment line below SPDX, as --list prints it.
-title() { sed -n '/SPDX/d; s|^// *||p; q' "$1"; }
+# list FOLDER: its programs, each with the first comment line below SPDX.
+list() {
+    local source name
+    for source in "$root/$1"/*.cpp; do
+        [[ -e $source ]] || continue
+        name=${source##*/}
+        printf '%-20s %s\n' "${name%.cpp}" "$(sed -n '/SPDX/d; s|^// *||p; q' "$source")"
+    done
+}

@@ -156,9 +156,11 @@ public:
 private:
     status offer(T&& value) {
         const status answer = intake_.push(std::move(value));
-        if (answer == status::ok) receivers_.notify_one();
-        // A receiver may have slept because this sender was at the gate when it closed.
-        if (answer == status::closed) receivers_.notify_all();
+        if (answer == status::ok) {
+            receivers_.notify_one();
+        } else if (closed()) {
+            receivers_.notify_all();  // one may sleep because this sender was still at the gate
+        }
         return answer;
     }
 

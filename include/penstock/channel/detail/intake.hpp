@@ -51,7 +51,8 @@ private:
 
 // The producer and the closer each write one word and then read the other's; one of them must see
 // the other. With asymmetric fences the closer pays for both (core/waiter.hpp says why that is
-// enough); without, all four accesses are sequentially consistent.
+// enough); without, all four accesses are sequentially consistent. The same order makes sure, when
+// the producer leaves, that it sees the closed gate or the receiver sees it gone.
 template <queue Storage>
     requires(Storage::single_producer && !closable_queue<Storage>)
 class intake<Storage> {
@@ -61,16 +62,11 @@ public:
         : storage_{capacity}, asymmetric_{sys::asymmetric()} {}
 
     status push(value_type&& value) {
-        if (asymmetric_) {
-            busy_.store(true, std::memory_order_relaxed);  // pairs with close's process_barrier
-            sys::compiler_barrier();
-        } else {
-            busy_.store(true, std::memory_order_seq_cst);  // pairs with close's store and load
-        }
+        set_busy(true);
         status answer = status::closed;
         if (gate_.load(std::memory_order_seq_cst) == open)
             answer = storage_.try_push(std::move(value)) ? status::ok : status::full;
-        busy_.store(false, std::memory_order_release);  // pairs with drained
+        set_busy(false);
         return answer;
     }
     std::optional<value_type> pop() { return storage_.try_pop(); }
@@ -93,6 +89,15 @@ private:
     // `closing` refuses pushes; only `shut`, behind the barrier, lets `busy_` be believed.
     using gate_t = unsigned char;
     static constexpr gate_t open = 0, closing = 1, shut = 2;
+
+    void set_busy(bool busy) noexcept {
+        if (asymmetric_) {
+            busy_.store(busy, std::memory_order_release);  // pairs with drained, close's barrier
+            sys::compiler_barrier();
+        } else {
+            busy_.store(busy, std::memory_order_seq_cst);
+        }
+    }
 
     Storage storage_;
     const bool asymmetric_;

@@ -13,7 +13,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_root=${PENSTOCK_BUILD_DIR:-$root/build}
 jobs=$(nproc)
 compiler=${CXX:-g++}
-yes=  # install without asking
+yes=         # install without asking
+build_only=  # build, don't run
 
 say() { printf '%s\n' "$*" >&2; }
 wrong_usage() { say "$0: $*"; say "See $0 --help."; exit 2; }
@@ -28,6 +29,7 @@ option() {
     --compiler=*) compiler=${1#*=} ;;
     --compiler) compiler=${2-} used=2 ;;
     --yes) yes=yes ;;
+    --build-only) build_only=yes ;;
     --help | -h) help; exit ;;
     *) wrong_usage "unknown option $1" ;;
     esac

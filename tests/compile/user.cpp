@@ -2,6 +2,7 @@
 // A user's translation unit: every layer once, so that the templates are instantiated under the
 // user's flags. Also the program that clang-tidy reads.
 #include <memory>
+
 #include <penstock/queue/mpmc_ring.hpp>
 #include <penstock/queue/spsc_ring.hpp>
 
@@ -14,7 +15,9 @@ struct job {
 
 template <class Ring>
 bool through(Ring&& ring) {
-    return ring.try_push(job{7, nullptr}) && ring.try_pop()->id == 7;
+    if (!ring.try_push(job{7, nullptr})) return false;
+    auto got = ring.try_pop();
+    return got && got->id == 7;
 }
 
 }  // namespace

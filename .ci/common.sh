@@ -94,16 +94,17 @@ apt_is_new_enough() {
 }
 
 # Ubuntu keeps most of what we need in `universe`, which a minimal system doesn't list.
-enable_universe() {
-    [[ $(os ID) == ubuntu ]] || return 0
-    apt-cache show "${missing[@]}" >/dev/null 2>&1 && return
-    say "Enabling Ubuntu's universe, which has these packages."
-    local file
+list_universe() {
+    local package file found=yes
+    for package in "${missing[@]}"; do
+        apt-cache show "$package" >/dev/null 2>&1 || found=
+    done
+    [[ $(os ID) == ubuntu && -z $found ]] || return 0
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/ubuntu.sources; do
-        [[ -e $file ]] && "$@" sed -i -E \
+        [[ ! -e $file ]] || "$@" sed -i -E \
             's/^(deb [^#]*\bmain)\b/\1 universe/; s/^(Components:.*\bmain)\b/\1 universe/' "$file"
     done
-    "$@" apt-get -q update </dev/null
+    "$@" apt-get -q update
 }
 
 # install_missing: installs what `require` found missing; says what and why first.
@@ -119,7 +120,7 @@ install_missing() {
     fi
     if ! apt_is_new_enough; then
         say "This is $(os PRETTY_NAME); the packages above are new enough from Debian 12 and Ubuntu 22.04 on."
-        say "Install g++ 11 or clang 14, CMake 3.22 and the rest by hand, and run this again."
+        say "Install them by hand (g++ 11 or clang 14, CMake 3.22, or later), and run this again."
         exit 3
     fi
     if [[ $(id -u) != 0 ]]; then
@@ -143,16 +144,23 @@ install_missing() {
         fi
     fi
     as_root+=(env DEBIAN_FRONTEND=noninteractive)
-    # A list that can't be refreshed may still do.
-    "${as_root[@]}" apt-get -q update </dev/null >&2 || say "apt-get update failed; trying the lists at hand."
-    enable_universe "${as_root[@]}" >&2
-    # A freshly started machine is often still running its own first update: wait for the lock.
-    if ! "${as_root[@]}" apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
-        install "${missing[@]}" </dev/null >&2; then
+    say "Installing them by apt-get$([[ $(os ID) != ubuntu ]] || echo ", from Ubuntu's universe where main lacks them")."
+    local log
+    log=$(mktemp)
+    # A list that can't be refreshed may still do. A machine just started is often still running its
+    # own first update: wait for the lock.
+    if ! {
+        "${as_root[@]}" apt-get -q update || echo "Trying the lists at hand."
+        list_universe "${as_root[@]}"
+        "${as_root[@]}" apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+            install "${missing[@]}"
+    } </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
         say "apt-get failed. By hand:"
         say "  $line"
         exit 3
     fi
+    rm -f "$log"
     missing=() reasons=()
     hash -r
 }

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSL-1.0
+// What Penstock asks of Linux about files. The journal reaches the kernel only through
+// `os::file_system`, so that a test can put a layer under it that records or fails any call.
+//
+//   struct full_disk final : os::linux_files {
+//       std::ptrdiff_t write_at(int, const void*, std::size_t, std::uint64_t) override { return -ENOSPC; }
+//   };
+//
+// Cost      One indirect call beside a system call. Stores into a mapping go straight to memory: a
+//           recording layer, which learns of every mapping, compares it with what it last saw.
+// Threads   Everything may be called by any number of threads at once.
+// Errors    Calls answer like the kernel, a negative errno. `file`, `mapping` and `directory` retry
+//           what was interrupted or cut short, and answer a `trouble`: errno and the operation.
+#pragma once
+
+#if !defined(__linux__)
+#error "Penstock runs on Linux so far; other systems are planned (README, Platforms)"
+#endif
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <penstock/core/config.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace os {
+
+/// The calls, as the kernel names and answers them.
+class file_system {
+public:
+    virtual int open(const char* path, int flags) = 0;
+    virtual void close(int fd) noexcept = 0;
+    virtual std::int64_t size(int fd) = 0;
+    virtual std::ptrdiff_t read_at(int fd, void* to, std::size_t n, std::uint64_t at) = 0;
+    virtual std::ptrdiff_t write_at(int fd, const void* from, std::size_t n, std::uint64_t at) = 0;
+    virtual int truncate(int fd, std::uint64_t bytes) = 0;
+    virtual int allocate(int fd, std::uint64_t bytes) = 0;  ///< disk space for what is a hole
+    virtual int sync(int fd) = 0;                           ///< contents, size and times: fsync
+    virtual int sync_data(int fd) = 0;  ///< contents, mapped stores included, and size: fdatasync
+    virtual int lock(int fd) = 0;       ///< exclusive, of this opening; never waits
+    virtual int rename(const char* from, const char* to) = 0;
+    virtual int remove(const char* path) = 0;
+    virtual int make_directory(const char* path) = 0;
+    virtual int list(const char* path, std::vector<std::string>& names) = 0;
+    /// Maps the first `bytes`; nullptr and errno on failure.
+    virtual void* map(int fd, std::size_t bytes, bool writable) = 0;
+    virtual void unmap(void* at, std::size_t bytes) noexcept = 0;
+
+    // Not files, but what a test of files has to hold still.
+    virtual std::int64_t wall_time() noexcept = 0;  ///< nanoseconds since 1970, UTC
+    virtual std::uint64_t random() = 0;
+
+protected:
+    ~file_system() = default;
+};
+
+class linux_files : public file_system {
+public:
+    int open(const char* path, int flags) override {
+        return answer(::open(path, flags | O_CLOEXEC, 0666));
+    }
+    void close(int fd) noexcept override { ::close(fd); }
+    std::int64_t size(int fd) override {
+        struct stat s {};
+        return ::fstat(fd, &s) == 0 ? std::int64_t{s.st_size} : -errno;
+    }
+    std::ptrdiff_t read_at(int fd, void* to, std::size_t n, std::uint64_t at) override {
+        const auto done = ::pread(fd, to, n, static_cast<off_t>(at));
+        return done >= 0 ? done : -errno;
+    }
+    std::ptrdiff_t write_at(int fd, const void* from, std::size_t n, std::uint64_t at) override {
+        const auto done = ::pwrite(fd, from, n, static_cast<off_t>(at));
+        return done >= 0 ? done : -errno;
+    }
+    int truncate(int fd, std::uint64_t bytes) override {
+        return answer(::ftruncate(fd, static_cast<off_t>(bytes)));
+    }
+    int allocate(int fd, std::uint64_t bytes) override {
+        return answer(::fallocate(fd, 0, 0, static_cast<off_t>(bytes)));
+    }
+    int sync(int fd) override { return answer(::fsync(fd)); }
+    int sync_data(int fd) override { return answer(::fdatasync(fd)); }
+    // Of the open file description: another opening in this very process is refused as well, and
+    // closing some other descriptor of the file does not give it up.
+    int lock(int fd) override {
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        whole.l_whence = SEEK_SET;
+        return answer(::fcntl(fd, F_OFD_SETLK, &whole));
+    }
+    int rename(const char* from, const char* to) override { return answer(::rename(from, to)); }
+    int remove(const char* path) override { return answer(::unlink(path)); }
+    int make_directory(const char* path) override { return answer(::mkdir(path, 0777)); }
+    int list(const char* path, std::vector<std::string>& names) override {
+        DIR* const d = ::opendir(path);
+        if (!d) return -errno;
+        errno = 0;
+        while (const dirent* e = ::readdir(d)) names.emplace_back(e->d_name);
+        const int error = errno;
+        ::closedir(d);
+        return -error;
+    }
+    void* map(int fd, std::size_t bytes, bool writable) override {
+        const int access = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+        void* const at = ::mmap(nullptr, bytes, access, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) return nullptr;
+        ::madvise(at, bytes, MADV_DONTFORK);  // a child must not write into the parent's journal
+        return at;
+    }
+    void unmap(void* at, std::size_t bytes) noexcept override { ::munmap(at, bytes); }
+
+    std::int64_t wall_time() noexcept override {
+        timespec t{};
+        ::clock_gettime(CLOCK_REALTIME, &t);
+        return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+    }
+    std::uint64_t random() override {
+        std::uint64_t bits = 0;
+        while (::getrandom(&bits, sizeof bits, 0) != sizeof bits) {
+        }
+        return bits;
+    }
+
+private:
+    static int answer(int returned) noexcept { return returned >= 0 ? returned : -errno; }
+};
+
+namespace detail {
+inline linux_files real_files;
+}  // namespace detail
+
+/// The file system an option names; the kernel's unless told otherwise. It must outlive its users.
+class file_system_ref {
+public:
+    file_system_ref() noexcept : files_{&detail::real_files} {}
+    file_system_ref(file_system& f) noexcept : files_{&f} {}
+    file_system* operator->() const noexcept { return files_; }
+
+private:
+    file_system* files_;
+};
+
+/// What went wrong: an errno and the operation; false when nothing did.
+struct [[nodiscard]] trouble {
+    int code = 0;
+    const char* operation = "";
+
+    explicit operator bool() const noexcept { return code != 0; }
+    [[nodiscard]] bool no_space() const noexcept { return code == ENOSPC || code == EDQUOT; }
+    [[noreturn]] void raise(const std::string& path) const {
+        throw std::system_error{
+            code, std::generic_category(), std::string{"penstock: "} + operation + " " + path};
+    }
+    /// For constructors, where trouble is an exception.
+    void raise_if_any(const std::string& path) const {
+        if (code != 0) raise(path);
+    }
+};
+
+namespace detail {
+template <class Call>
+auto uninterrupted(Call&& call) {
+    auto answer = call();
+    while (answer == -EINTR) answer = call();
+    return answer;
+}
+template <class Answer>
+trouble trouble_of(Answer answer, const char* operation) noexcept {
+    return answer >= 0 ? trouble{} : trouble{static_cast<int>(-answer), operation};
+}
+}  // namespace detail
+
+class file {
+public:
+    file() = default;
+    explicit file(file_system_ref files) noexcept : files_{files} {}
+    file(file&& other) noexcept : files_{other.files_}, fd_{std::exchange(other.fd_, -1)} {}
+    file& operator=(file&& other) noexcept {
+        std::swap(files_, other.files_);
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~file() { close(); }
+
+    trouble open(const std::string& path, int flags) {
+        close();
+        const int fd = detail::uninterrupted([&] { return files_->open(path.c_str(), flags); });
+        if (fd >= 0) fd_ = fd;
+        return detail::trouble_of(fd, (flags & O_CREAT) != 0 ? "create" : "open");
+    }
+    void close() noexcept {
+        if (fd_ >= 0) files_->close(std::exchange(fd_, -1));
+    }
+
+    trouble size(std::uint64_t& bytes) const {
+        const auto n = files_->size(fd_);
+        if (n >= 0) bytes = static_cast<std::uint64_t>(n);
+        return detail::trouble_of(n, "ask the size of");
+    }
+    /// Reads up to `n` bytes, fewer only at the end of the file; `n` becomes how many.
+    trouble read(void* to, std::size_t& n, std::uint64_t at) const {
+        std::size_t done = 0;
+        while (done < n) {
+            const auto got = detail::uninterrupted([&] {
+                return files_->read_at(
+                    fd_, static_cast<std::byte*>(to) + done, n - done, at + done);
+            });
+            if (got < 0) return detail::trouble_of(got, "read");
+            if (got == 0) break;
+            done += static_cast<std::size_t>(got);
+        }
+        n = done;
+        return {};
+    }
+    trouble write(const void* from, std::size_t n, std::uint64_t at) {
+        for (std::size_t done = 0; done < n;) {
+            const auto put = detail::uninterrupted([&] {
+                return files_->write_at(
+                    fd_, static_cast<const std::byte*>(from) + done, n - done, at + done);
+            });
+            if (put < 0) return detail::trouble_of(put, "write");
+            if (put == 0) return {EIO, "write"};
+            done += static_cast<std::size_t>(put);
+        }
+        return {};
+    }
+    trouble truncate(std::uint64_t bytes) {
+        return detail::trouble_of(
+            detail::uninterrupted([&] { return files_->truncate(fd_, bytes); }), "truncate");
+    }
+    /// Gives the first `bytes` their disk space, so that storing into a mapping of them can't meet a
+    /// full disk. A file system that can't says so; nothing is done then.
+    trouble allocate(std::uint64_t bytes) {
+        const int answer = detail::uninterrupted([&] { return files_->allocate(fd_, bytes); });
+        return detail::trouble_of(answer == -EOPNOTSUPP ? 0 : answer, "allocate");
+    }
+    // Not retried, not even when interrupted: nobody knows what a second one would say of the
+    // pages that the first one gave up.
+    trouble sync() { return detail::trouble_of(files_->sync(fd_), "sync"); }
+    trouble sync_data() { return detail::trouble_of(files_->sync_data(fd_), "sync"); }
+    trouble lock() { return detail::trouble_of(files_->lock(fd_), "lock"); }
+
+private:
+    friend class mapping;
+    file_system_ref files_;
+    int fd_ = -1;
+};
+
+/// The first bytes of a file as memory, until destroyed; the file itself may be closed meanwhile.
+class mapping {
+public:
+    mapping() = default;
+    mapping(mapping&& other) noexcept
+        : files_{other.files_},
+          data_{std::exchange(other.data_, nullptr)},
+          size_{std::exchange(other.size_, 0)} {}
+    mapping& operator=(mapping&& other) noexcept {
+        std::swap(files_, other.files_);
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~mapping() {
+        if (data_) files_->unmap(data_, size_);
+    }
+
+    trouble map(const file& f, std::size_t bytes, bool writable) {
+        *this = mapping{};
+        files_ = f.files_;
+        void* const at = files_->map(f.fd_, bytes, writable);
+        if (!at) return {errno != 0 ? errno : ENOMEM, "map"};
+        data_ = static_cast<std::byte*>(at);
+        size_ = bytes;
+        return {};
+    }
+    [[nodiscard]] std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    file_system_ref files_;
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A directory's names. A name that was made, renamed or removed survives power loss after sync().
+class directory {
+public:
+    directory(file_system_ref files, std::string path) : files_{files}, path_{std::move(path)} {}
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
+    [[nodiscard]] file_system_ref files() const noexcept { return files_; }
+
+    /// Creates it where it is missing; its parents must be there.
+    trouble make(bool& created) {
+        const int answer = files_->make_directory(path_.c_str());
+        created = answer == 0;
+        if (answer == -EEXIST) return {};
+        return detail::trouble_of(answer, "create the directory");
+    }
+    trouble list(std::vector<std::string>& names) const {
+        return detail::trouble_of(files_->list(path_.c_str(), names), "list");
+    }
+    trouble rename(const std::string& from, const std::string& to) {
+        return detail::trouble_of(
+            files_->rename(path_of(from).c_str(), path_of(to).c_str()), "rename");
+    }
+    trouble remove(const std::string& name) {
+        const int answer = files_->remove(path_of(name).c_str());
+        return detail::trouble_of(answer == -ENOENT ? 0 : answer, "remove");
+    }
+    trouble sync() {
+        file self{files_};
+        if (auto t = self.open(path_, O_RDONLY | O_DIRECTORY)) return t;
+        return self.sync();
+    }
+
+private:
+    file_system_ref files_;
+    std::string path_;
+};
+
+}  // namespace os
+}  // namespace penstock::inline PENSTOCK_ABI

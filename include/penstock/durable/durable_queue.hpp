@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSL-1.0
+// A queue of T that a crash can't take: one typed stream of a journal.
+//
+//   durable_queue<order> orders{"orders"};        // a journal of its own, in that directory
+//   durable_queue<order> orders{books, "orders"};  // or a stream of one that is there
+//   if (!orders.send(o)) return;                   // ok: it survives power loss (every_append)
+//   auto billing = orders.group("billing");        // its own durable cursor, from the oldest
+//   while (auto d = billing.receive(stop)) { bill(*d); d.accept(); }
+//
+// Cost      See durable/journal.hpp. No allocation an append for a T whose bytes are there already
+//           (trivially copyable, strings); others are encoded into a buffer first.
+// Threads   Everything may be called by any number of threads at once.
+// Errors    send: too_large, no_space (try again when there is space), closed, failed (the message
+//           may or may not be there after reopening). Throws what the codec throws, before anything
+//           is appended. Constructors throw as the journal's does, and std::invalid_argument when
+//           the stream holds another type.
+// Order     One order for all senders; each group sees it. At least once: what was handed out and
+//           not accepted comes again.
+// Bound     The disk. Accepted messages leave it by trim().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <penstock/core/status.hpp>
+#include <penstock/durable/codec.hpp>
+#include <penstock/durable/group.hpp>
+#include <penstock/durable/journal.hpp>
+#include <penstock/durable/options.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+template <class T>
+class durable_queue {
+    static_assert(
+        durable_message<T>,
+        "a durable queue's message needs bytes: make it trivially copyable, or specialise "
+        "penstock::codec for it (durable/codec.hpp)");
+
+public:
+    using value_type = T;
+
+    durable_queue(journal& in, const std::string& name)
+        : journal_{in.core_},
+          stream_{&journal_->declare(
+              name, detail::type_name<T>(), detail::type_version<T>(), detail::type_size<T>())} {}
+    explicit durable_queue(std::string path, const journal_options& options = {})
+        : durable_queue{journal{std::move(path), options}} {}
+
+    /// ok: it survives what the journal's policy says.
+    status send(const T& value) { return send_to(0, value); }
+
+    /// A member of the group of that name; a new group starts at the oldest message there is.
+    [[nodiscard]] durable_group<T> group(const std::string& name,
+                                         const group_options& options = {}) {
+        const auto entry = journal_->declare(*stream_, name, options.prefetch);
+        auto& state = detail::group_of(*journal_, entry);
+        state.allow(options.prefetch);
+        return {journal_, *stream_, state};
+    }
+
+    /// No more sends, by anybody in this process; what is in stays receivable, then receivers get
+    /// closed. Opened again, the queue is open.
+    void close() { journal_->close(*stream_); }
+
+    /// Removes from disk what all groups have accepted: see journal::trim.
+    result<std::uint64_t> trim() {
+        PENSTOCK_ASSERT(own_, "this queue is a stream of a journal: trim that");
+        if (!own_) return status::failed;
+        return own_->trim();
+    }
+    /// What opening and reading found: see journal::report.
+    [[nodiscard]] journal_report report() const { return journal_->report(); }
+
+private:
+    explicit durable_queue(journal&& own) : durable_queue{own, "queue"} {
+        own_.emplace(std::move(own));
+    }
+
+    status send_to(std::uint32_t topic, const T& value) {
+        if constexpr (detail::bytes_codec<T>) {
+            return journal_->send(*stream_, topic, codec<T>::bytes(value));
+        } else {
+            std::vector<std::byte> encoded;
+            codec<T>::encode(value, encoded);
+            return journal_->send(*stream_, topic, encoded);
+        }
+    }
+
+    std::optional<journal> own_;
+    std::shared_ptr<detail::journal_core> journal_;
+    detail::stream_state* stream_;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSL-1.0
+// The journal's format, version 0: what the bytes of a segment mean. Nobody promises yet that a
+// later Penstock reads version 0.
+//
+// A journal is a directory of files of one size, segments, numbered from 1 without gaps:
+// `00000000000000000001.segment`, ... An offset names a byte of the journal for ever:
+//
+//   offset = segment number * segment size + byte within the segment
+//
+// All numbers are little-endian by definition; everything starts at a multiple of 8.
+//
+//   segment header, 64 bytes               record, 32 bytes and the payload
+//   0   8  "PENSTOCK"                      0   4  CRC32C              }
+//   8   4  format version, 0               4   1  type                } the commit word,
+//   12  4  where records start, 64         5   1  flags, 0            } stored last
+//   16  8  segment number                  6   2  stream id           }
+//   24  8  segment size                    8   4  payload bytes
+//   32  8  journal id, random              12  4  topic id, 0: none
+//   40  8  epoch, random                   16  8  time, ns since 1970-01-01 UTC
+//   48  8  time of creation, ns            24  4  synced: all before this byte of the segment was
+//   56  4  0                                      on disk when the record was appended
+//   60  4  CRC32C of bytes 0 to 59         28  4  0
+//                                          32  n  payload, then zeros up to a multiple of 8
+//
+//   segment  = header snapshot record* [seal] zero*      only the last one may lack its seal
+//   record   = message | accept | stream | group | opening
+//   message  = type 1: the payload is the user's
+//   accept   = type 2: group id (4), 0 (4), offset of the message accepted (8), low water (8):
+//                      every message of the stream before that offset is accepted
+//   stream   = type 3: id (2), 0 (2), version of T (4), bytes of T or 0 (4), lengths of the two
+//                      names (2, 2), offset of its declaration (8), its name, the name of T
+//   group    = type 4: id (4), stream id (2), length of the name (2), low water (8),
+//                      number of offsets accepted above it (4), 0 (4), those offsets (8 each), name
+//   snapshot = type 5: number of streams (4), of groups (4), each as in its record: opening a
+//                      journal needs its last segment and nothing before it
+//   opening  = type 6: epoch so far (8), epoch from here on (8), written twice
+//   seal     = type 7: empty; the journal goes on in the next segment
+//   zero     = type 0: space prepared for records
+// A reader steps over types it does not know; what it must not step over gets a new version.
+//
+// The CRC is over the epoch (8), the segment number (8), the record's byte in the segment (8) and
+// the whole record with the CRC taken as 0. So a record holds only where and under which opening it
+// was written: not as a stale byte of a segment used before, not in another journal, not behind a
+// torn tail that was cut. Each opening of a journal begins a new random epoch: that of the header
+// in segments it creates, of an opening record in the one it goes on with. Both copies of an opening
+// are summed under the epoch before, so that one bad bit does not hide all that follows.
+//
+// A writer fills in everything but the commit word, then stores that with release: whoever finds
+// it, in memory or after a crash of the process, finds the rest. After power loss pages may be
+// missing in any order; the CRC tells.
+//
+// What a reader does at damage. Let P be the first byte at which no record holds.
+//   P is zero and so is all behind it     the end; in a segment with a successor: damage, no seal
+//   else, in the last segment             looks for records that hold behind P. Does one of them
+//                                         say that P was synced (bytes 24 to 27)? Then P is damage:
+//                                         reported, stepped over. Else it is a torn tail, never
+//                                         promised to anybody: cut, which is zeroed and synced
+//   else                                  damage: reported with segment, byte and extent, never
+//                                         handed out; reading goes on behind it only when told to
+//   a segment's header does not hold      damage of the whole segment; of the last one: opening
+//                                         is refused
+//   the snapshot does not hold            opening starts from the segment before
+//   a number is missing below the last    damage, unless no group needs it: a trim cut short
+//   the file is shorter than it says      damage of what is missing
+//   version is not 0                      refused, nothing is touched. The magic, the version and
+//                                         the CRC keep their place in every version
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include <penstock/core/sync.hpp>
+#include <penstock/durable/crc32c.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace format {
+
+static_assert(std::endian::native == std::endian::little,
+              "the journal's format is little-endian and read in place: a big-endian machine needs "
+              "byte swaps in format.hpp");
+
+inline constexpr std::uint32_t version = 0;
+inline constexpr std::uint64_t magic = 0x4B434F54534E4550;  // "PENSTOCK"
+inline constexpr std::uint32_t records_start = 64;
+
+struct segment_header {
+    std::uint64_t magic = format::magic;
+    std::uint32_t version = format::version;
+    std::uint32_t records_start = format::records_start;
+    std::uint64_t number = 0;
+    std::uint64_t segment_bytes = 0;
+    std::uint64_t journal_id = 0;
+    std::uint64_t epoch = 0;
+    std::int64_t created = 0;
+    std::uint32_t reserved = 0;
+    std::uint32_t crc = 0;
+
+    [[nodiscard]] std::uint32_t sum() const noexcept { return crc32c(this, 60); }
+    [[nodiscard]] bool holds() const noexcept { return magic == format::magic && crc == sum(); }
+};
+static_assert(sizeof(segment_header) == records_start);
+
+enum class record_type : std::uint8_t {
+    none,
+    message,
+    accept,
+    stream,
+    group,
+    snapshot,
+    opening,
+    seal
+};
+
+struct record_header {
+    std::uint32_t crc = 0;
+    record_type type = record_type::none;
+    std::uint8_t flags = 0;
+    std::uint16_t stream = 0;
+    std::uint32_t bytes = 0;
+    std::uint32_t topic = 0;
+    std::int64_t time = 0;
+    std::uint32_t synced = 0;
+    std::uint32_t reserved = 0;
+};
+static_assert(sizeof(record_header) == 32);
+
+/// What an opening record carries.
+struct opening_payload {
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+};
+
+/// What a record of that payload takes, padding included.
+[[nodiscard]] constexpr std::uint64_t record_bytes(std::uint64_t payload) noexcept {
+    return (sizeof(record_header) + payload + 7) & ~std::uint64_t{7};
+}
+
+/// Room at a segment's end that only the journal itself uses: a seal and a pair of openings.
+inline constexpr std::uint64_t closing_room =
+    record_bytes(0) + 2 * record_bytes(sizeof(opening_payload));
+
+[[nodiscard]] inline std::string file_name(std::uint64_t number) {
+    char name[40];
+    std::snprintf(name, sizeof name, "%020llu.segment", static_cast<unsigned long long>(number));
+    return name;
+}
+
+/// The sum of a record at byte `at` of its segment, whose first eight bytes are `word` with the CRC
+/// taken as 0, and whose bytes from 8 to `n` are at `record`.
+[[nodiscard]] inline std::uint32_t record_sum(std::uint64_t epoch, std::uint64_t segment,
+                                              std::uint64_t at, std::uint64_t word,
+                                              const std::byte* record, std::size_t n) noexcept {
+    return crc32c_state{}.add(epoch).add(segment).add(at).add(word).add(record + 8, n - 8).value();
+}
+
+/// Where a segment's bytes are and how its records are summed there.
+struct page {
+    std::byte* data = nullptr;
+    std::uint64_t size = 0;
+    std::uint64_t number = 0;
+};
+
+/// Writes a record into prepared space and commits it. The payload is in place already.
+inline void commit(const page& in, std::uint64_t at, std::uint64_t epoch,
+                   const record_header& header) noexcept {
+    std::byte* const p = in.data + at;
+    const std::uint64_t n = record_bytes(header.bytes);
+    std::uint64_t word;
+    record_header copy = header;
+    copy.crc = 0;
+    std::memcpy(&word, &copy, 8);
+    std::memcpy(p + 8, reinterpret_cast<const std::byte*>(&copy) + 8, sizeof copy - 8);
+    std::memset(p + sizeof copy + header.bytes, 0, n - sizeof copy - header.bytes);
+    word |= record_sum(epoch, in.number, at, word, p, n);
+    sys::wrote(p);
+    // Pairs with the acquire in read: the commit word comes last.
+    sys::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(p)}.store(
+        word, std::memory_order_release);  // pairs with read
+}
+
+/// A record that holds, in place.
+struct record {
+    record_header header;
+    std::uint64_t at = 0;  ///< byte in the segment
+    std::span<const std::byte> payload;
+
+    [[nodiscard]] std::uint64_t end() const noexcept { return at + record_bytes(header.bytes); }
+};
+
+enum class found : std::uint8_t {
+    record,
+    space,   ///< nothing was ever committed here
+    damage,  ///< something that does not hold
+};
+
+/// Looks for a record at byte `at`.
+[[nodiscard]] inline found read(const page& in, std::uint64_t at, std::uint64_t epoch,
+                                record& out) noexcept {
+    if (at >= in.size) return found::space;
+    if (in.size - at < sizeof(record_header)) return found::damage;
+    std::byte* const p = in.data + at;
+    const std::uint64_t word =
+        sys::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(p)}.load(
+            std::memory_order_acquire);  // pairs with commit
+    if (word == 0) return found::space;
+    sys::read(p);
+    record_header h;
+    std::memcpy(static_cast<void*>(&h), &word, sizeof word);
+    std::memcpy(reinterpret_cast<std::byte*>(&h) + 8, p + 8, sizeof h - 8);
+    if (h.type == record_type::none || h.synced > at || (h.synced & 7) != 0) return found::damage;
+    const std::uint64_t n = record_bytes(h.bytes);
+    if (n > in.size - at) return found::damage;
+    if (h.type == record_type::opening) {
+        if (h.bytes != sizeof(opening_payload)) return found::damage;
+        opening_payload change;
+        std::memcpy(&change, p + sizeof h, sizeof change);
+        // The second copy comes when the epoch has changed already.
+        if (change.before != epoch && change.after != epoch) return found::damage;
+        epoch = change.before;
+    }
+    if (record_sum(epoch, in.number, at, word & ~std::uint64_t{0xFFFFFFFF}, p, n) != h.crc)
+        return found::damage;
+    out = {h, at, {p + sizeof h, h.bytes}};
+    return found::record;
+}
+
+}  // namespace format
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSL-1.0
+// One member of a named group that reads a durable queue. Each message goes to one member; the group
+// goes on after its last accept, in whatever process it is opened next.
+//
+//   auto billing = orders.group("billing");
+//   while (auto d = billing.receive(stop)) { bill(*d); d.accept(); }
+//
+// Cost      A mutex shared by the members, a checksum of the message; accept is an append.
+// Threads   Everything may be called by any number of threads at once. Copies are members too.
+// Errors    failed: the journal is broken, or what should be next is damaged (journal::report says
+//           where; journal_options::skip_damage steps over it). Throws what the codec throws: the
+//           message is released then.
+// Order     That of the stream, except that what was released comes first.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <penstock/core/delivery.hpp>
+#include <penstock/durable/codec.hpp>
+#include <penstock/durable/detail/group_state.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+template <class T>
+class durable_group {
+public:
+    using value_type = T;
+
+    /// Waits for a message. closed (no more will come), stopped, failed. While `prefetch` messages
+    /// are unsettled it waits for one to be settled.
+    delivery<T> receive(const sys::stop_token& stop = {}) { return get({}, stop); }
+    /// Also timed_out.
+    template <class Rep, class Period>
+    delivery<T> receive_for(std::chrono::duration<Rep, Period> d,
+                            const sys::stop_token& stop = {}) {
+        return get(deadline::after(journal_->options().clock, d), stop);
+    }
+    delivery<T> receive_until(clock::time_point at, const sys::stop_token& stop = {}) {
+        return get({journal_->options().clock, at}, stop);
+    }
+    /// Never waits: empty.
+    delivery<T> try_receive() {
+        detail::claimed c;
+        return hand_out(state_->take(*stream_, c), c);
+    }
+
+private:
+    template <class>
+    friend class durable_queue;
+
+    durable_group(std::shared_ptr<detail::journal_core> journal, detail::stream_state& stream,
+                  detail::group_state& state) noexcept
+        : journal_{std::move(journal)}, stream_{&stream}, state_{&state} {}
+
+    delivery<T> get(const deadline& until, const sys::stop_token& stop) {
+        detail::claimed c;
+        return hand_out(state_->wait_and_take(*stream_, c, until, stop), c);
+    }
+
+    delivery<T> hand_out(status s, detail::claimed& c) {
+        if (!s) return s;
+        const message_info info{
+            .id = c.offset,
+            .time = std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::nanoseconds{
+                c.record.header.time}},
+            .attempt = c.attempt};
+        try {
+            // A view refers to the segment, which has to stay mapped.
+            std::shared_ptr<const void> keeps;
+            if constexpr (std::is_same_v<T, std::string_view> ||
+                          std::is_same_v<T, std::span<const std::byte>>)
+                keeps = c.in;
+            return {codec<T>::decode(c.record.payload), info,
+                    std::shared_ptr<delivery_source>{journal_, state_}, c.token, std::move(keeps)};
+        } catch (...) {
+            (void)state_->settle(c.token, verdict::release);
+            throw;
+        }
+    }
+
+    std::shared_ptr<detail::journal_core> journal_;
+    detail::stream_state* stream_;
+    detail::group_state* state_;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

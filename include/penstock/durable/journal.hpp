@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+// A directory of mapped segments that holds typed streams of messages, and how far each group of
+// readers has got. What returned ok survives a crash; which crash, the policy says (durable/sync.hpp).
+//
+//   journal books{"books", {.sync = sync::every_append}};
+//   durable_queue<order> orders{books, "orders"};      // durable/durable_queue.hpp
+//   durable_queue<invoice> invoices{books, "invoices"};
+//
+// Cost      An append: a mutex, a copy, a checksum; its share of an fdatasync under every_append.
+//           The append that finds its segment full makes the next one meanwhile: as long as writing
+//           and syncing segment_bytes of zeros. Opening reads the last segment, or two.
+// Threads   Everything may be called by any number of threads at once.
+// Progress  Blocking: appends exclude each other.
+// Errors    The constructor throws std::system_error (path and operation; who holds the lock),
+//           journal_damaged (nothing can be opened without guessing), std::invalid_argument. After
+//           that: no_space on a full disk (what is in is intact, and later calls try again);
+//           failed once a sync or a new segment failed, from every later call: the page cache lies
+//           after a failed sync, so nothing is tried again. failure() says what it was.
+// Order     One order of all appends of all streams; after a crash a prefix of it is there.
+// Process   One writer process, kept by a lock that ends with the process. A forked child may only
+//           exec: the segments are not mapped there, but the lock stays as long as it lives.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <penstock/core/result.hpp>
+#include <penstock/durable/detail/group_state.hpp>
+#include <penstock/durable/detail/journal_core.hpp>
+#include <penstock/durable/options.hpp>
+#include <penstock/durable/report.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+class journal {
+public:
+    /// Opens the journal in that directory, creates it where there is none.
+    explicit journal(std::string path, const journal_options& options = {})
+        : core_{std::make_shared<detail::journal_core>(std::move(path), options)} {}
+    journal(journal&&) noexcept = default;
+    journal& operator=(journal&& other) noexcept {
+        close();
+        core_ = std::move(other.core_);
+        return *this;
+    }
+    ~journal() { close(); }
+
+    /// Syncs what is in and gives up the lock. Whoever still uses the journal gets `closed`.
+    void close() noexcept {
+        if (core_) core_->close();
+    }
+
+    /// Waits until all that is appended now is on disk, under any policy.
+    status sync() { return core_->sync_to(core_->appended()); }
+
+    /// Offsets behind the last append, and behind what is known to be on disk.
+    [[nodiscard]] std::uint64_t appended() const noexcept { return core_->appended(); }
+    [[nodiscard]] std::uint64_t synced() const noexcept { return core_->synced(); }
+
+    /// Removes the segments whose messages every group has accepted; answers how many. A stream
+    /// without a group keeps everything. Nothing is removed but by this call.
+    result<std::uint64_t> trim() {
+        std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();
+        for (const auto& g : core_->groups())
+            needed = std::min(needed, detail::group_of(*core_, g).low_water());
+        std::uint64_t removed = 0;
+        const status s = core_->trim(needed, removed);
+        if (!s) return s;
+        return removed;
+    }
+
+    /// What opening and reading found.
+    [[nodiscard]] journal_report report() const { return core_->report(); }
+    /// What made it answer failed; empty while nothing did.
+    [[nodiscard]] std::string failure() const { return core_->failure(); }
+    [[nodiscard]] const std::string& path() const noexcept { return core_->path(); }
+    [[nodiscard]] std::uint64_t segment_bytes() const noexcept { return core_->segment_bytes(); }
+    /// Bytes of the largest message.
+    [[nodiscard]] std::uint64_t largest_message() const noexcept {
+        return core_->largest_payload();
+    }
+
+private:
+    template <class T>
+    friend class durable_queue;
+    std::shared_ptr<detail::journal_core> core_;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSL-1.0
+// What can be chosen about a journal and about a group of one of its streams.
+#pragma once
+
+#include <cstdint>
+
+#include <penstock/core/clock.hpp>
+#include <penstock/core/os_file.hpp>
+#include <penstock/durable/sync.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+struct journal_options {
+    penstock::sync sync = penstock::sync::every_append;
+    /// Size of a segment's file, from 16 KiB to 1 GiB in steps of 4 KiB; the largest message is a
+    /// little less than half of it. A journal keeps the size that it was created with.
+    std::uint64_t segment_bytes = 64 << 20;
+    /// Reading steps over damage (reported all the same) instead of answering failed.
+    bool skip_damage = false;
+    clock_ref clock{};  ///< for receive_for and receive_until
+    os::file_system_ref files{};
+};
+
+struct group_options {
+    /// Messages handed out and not settled, or settled behind one that is not: further ones wait.
+    std::uint32_t prefetch = 256;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // A user's translation unit: every layer once, so that the templates are instantiated under the
 // user's flags. Also the program that clang-tidy reads.
+#include <chrono>
 #include <memory>
+#include <utility>
 
-#include <penstock/queue/mpmc_ring.hpp>
-#include <penstock/queue/spsc_ring.hpp>
+#include <penstock/penstock.hpp>
 
 namespace {
 
@@ -20,9 +21,22 @@ bool through(Ring&& ring) {
     return got && got->id == 7;
 }
 
+template <class Storage>
+bool through_channel() {
+    using namespace std::chrono_literals;
+    auto [tx, rx] = penstock::make_channel<job, Storage>(2);
+    if (!tx.send(job{7, nullptr}) || !tx.send_for(job{8, nullptr}, 1ms)) return false;
+    tx.close();
+    int sum = 0;
+    while (auto got = rx.receive()) sum += got->id;
+    return sum == 15 && tx.try_send(job{}) == penstock::status::closed;
+}
+
 }  // namespace
 
 int main() {
-    bool ok = through(penstock::spsc_ring<job>{2}) && through(penstock::mpmc_ring<job>{2});
+    bool ok = through(penstock::spsc_ring<job>{2}) && through(penstock::mpmc_ring<job>{2}) &&
+              through_channel<penstock::spsc_ring<job>>() &&
+              through_channel<penstock::mpmc_ring<job>>();
     return ok ? 0 : 1;
 }

@@ -153,6 +153,14 @@ public:
         return rejected_.load(std::memory_order_relaxed);  // a count; carries nothing
     }
 
+    /// Threads that wait in receive and in send right now; stale when it returns.
+    [[nodiscard]] std::size_t waiting_receivers_approx() const noexcept {
+        return receivers_.waiting_approx();
+    }
+    [[nodiscard]] std::size_t waiting_senders_approx() const noexcept {
+        return senders_.waiting_approx();
+    }
+
 private:
     status offer(T&& value) {
         const status answer = intake_.push(std::move(value));
@@ -201,7 +209,10 @@ private:
         auto value = take();
         if (value) return std::move(*value);
         const status waited = receivers_.wait(
-            [&] { return (value = take()).has_value() || intake_.drained(); },
+            [&] {
+                if (auto got = take()) value.emplace(std::move(*got));  // T need not be assignable
+                return value.has_value() || intake_.drained();
+            },
             [&] { return closed() || intake_.something(); }, until, stop);
         return {std::move(value), waited ? status::closed : waited};
     }

@@ -14,6 +14,8 @@
 //           argument is then unmoved. try_pop may answer empty although an element is in while
 //           other threads push and pop: a channel over it counts, so that nobody sleeps on that.
 // Order     FIFO per producer thread; between producers, none.
+// Tools     moodycamel's header uses fences, which ThreadSanitizer doesn't see: its reports from
+//           inside are false. Suppress them with "race:moodycamel::ConcurrentQueue".
 #pragma once
 
 #if __has_include(<concurrentqueue/moodycamel/concurrentqueue.h>)

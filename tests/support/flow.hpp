@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,11 +85,16 @@ private:
     std::atomic<std::size_t> received_{0}, broken_{0}, doubled_{0}, disordered_{0};
 };
 
-/// Runs f(0) to f(n - 1), each in its thread, and waits for them.
+/// Runs f(0) to f(n - 1), each in its thread, from a common start, and waits for them.
 template <class F>
 void in_threads(std::size_t n, F f) {
+    std::latch start{static_cast<std::ptrdiff_t>(n)};
     std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < n; ++i) threads.emplace_back([&f, i] { f(i); });
+    for (std::size_t i = 0; i < n; ++i)
+        threads.emplace_back([&f, &start, i] {
+            start.arrive_and_wait();
+            f(i);
+        });
 }
 
 /// Waits for what another thread is about to do.

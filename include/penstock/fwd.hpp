@@ -19,4 +19,17 @@ class mpmc_ring;
 template <class T>
 class unbounded;
 
+class bus;
+class executor_ref;
+class pattern;
+class published;
+class subscription;
+class thread_pool;
+template <class T>
+class handler;
+template <class T>
+class message;
+template <class T>
+class topic;
+
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -3,6 +3,8 @@
 // is included by name: queue/unbounded.hpp, durable/.
 #pragma once
 
+#include <penstock/bus/bus.hpp>
+#include <penstock/bus/thread_pool.hpp>
 #include <penstock/channel/ends.hpp>
 #include <penstock/core/manual_clock.hpp>
 #include <penstock/queue/mpmc_ring.hpp>

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSL-1.0
+// Publish and subscribe inside one program: typed topics by dotted name, patterns, queues with an
+// answer to "what if it is full?", groups of competing workers.
+//
+//   thread_pool pool{4};  // four threads; the bus starts none of its own
+//   bus events;
+//   auto alert = events.subscribe<quake>("quake.*.strong", [](const quake& q) { page(q); });
+//   auto stats = events.subscribe<quake>("quake.#", {.group = "stats", .executor = pool}, count);
+//   auto feed = events.subscribe<quake>("quake.#");  // no handler: a receiver<message<quake>>
+//   auto strong = events.topic<quake>("quake.us.strong");
+//   strong.publish(quake{"us", 6.1});
+//
+//   handler, executor direct   called inside publish; no queue            bus/detail/direct.hpp
+//   handler, any executor      a queue of its own, handled one at a time  bus/detail/inbox.hpp
+//   the same with a group      one queue for all members, who compete     (the same)
+//   no handler                 a queue to receive from; copies compete    channel/ends.hpp
+//
+// A pattern covers the topics of its type that exist and those to come. A topic's name belongs to
+// one type; a pattern that meets topics of other types does not get them (subscription::reach).
+//
+// Threads   Everything by any number of threads, also from handlers: a handler may publish,
+//           subscribe, and end any subscription. Each subscription's handler runs once at a time,
+//           except for direct ones: they run in their publishers' threads.
+// Cost      publish by topic: bus/topic.hpp. By name: a look-up in a map under the bus's mutex on
+//           top, and a name that was never seen stays in memory. subscribe: linear in the topics.
+// Progress  Publishers never wait for a subscribe or its end, but for a mutex held for a few
+//           instructions (bus/detail/route.hpp). Subscribing takes a mutex of the whole bus.
+// Errors    std::invalid_argument: a bad name or pattern (bus/pattern.hpp), a name of another type,
+//           options that contradict each other or the group's. A handler that throws has failed:
+//           counted, told to on_error, and nobody else notices.
+// Order     bus/topic.hpp. A queue hands out in the order in which messages went in; with several
+//           members they may finish in another.
+// Lifetime  Topics and subscriptions may outlive the bus. Executors and clocks outlive the
+//           subscriptions that name them.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <penstock/bus/detail/direct.hpp>
+#include <penstock/bus/detail/inbox.hpp>
+#include <penstock/bus/detail/registry.hpp>
+#include <penstock/bus/detail/worker.hpp>
+#include <penstock/bus/message.hpp>
+#include <penstock/bus/options.hpp>
+#include <penstock/bus/published.hpp>
+#include <penstock/bus/subscription.hpp>
+#include <penstock/bus/topic.hpp>
+#include <penstock/channel/ends.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+class bus {
+public:
+    bus() : bus{bus_options{}} {}
+    explicit bus(bus_options options)
+        : home_{std::make_shared<detail::registry>(std::move(options))} {}
+    bus(const bus&) = delete;
+    bus& operator=(const bus&) = delete;
+    ~bus() { close(); }
+
+    /// The topic of that name, made if it is new.
+    template <class T>
+    [[nodiscard]] penstock::topic<T> topic(std::string_view name) {
+        detail::check_message<T>();
+        return {home_, home_->resolve<T>(name)};
+    }
+
+    /// As topic<T>(name).publish(value), for a name that is only known when it is published.
+    template <class T>
+    published publish(std::string_view name, T&& value, const sys::stop_token& stop = {}) {
+        return topic<std::remove_cvref_t<T>>(name).publish(std::forward<T>(value), stop);
+    }
+    template <class T>
+    published try_publish(std::string_view name, T&& value) {
+        return topic<std::remove_cvref_t<T>>(name).try_publish(std::forward<T>(value));
+    }
+
+    /// Direct: called inside publish, in the publisher's thread.
+    template <class T, class Handler>
+        requires(!std::is_convertible_v<Handler, subscribe_options<T>>)
+    subscription subscribe(std::string_view pattern, Handler&& h) {
+        return subscribe<T>(pattern, subscribe_options<T>{}, std::forward<Handler>(h));
+    }
+    /// As the options say. On a closed bus: a subscription that is not active.
+    template <class T, class Handler>
+    subscription subscribe(std::string_view pattern, subscribe_options<T> options, Handler&& h) {
+        static_assert(is_handler<std::decay_t<Handler>, T>,
+                      "a handler of T is called with a const T& or a const message<T>&");
+        if (options.executor.is_direct())
+            return call_directly<T>(pattern, std::move(options), std::forward<Handler>(h));
+        return queue_for<T>(pattern, std::move(options), std::forward<Handler>(h));
+    }
+
+    /// Pulled: what is published waits in a queue to be received. A publish waits when it is full, so
+    /// take it out or choose another overflow. On a closed bus: a receiver that is closed.
+    template <class T>
+    [[nodiscard]] receiver<message<T>> subscribe(std::string_view pattern,
+                                                 subscribe_options<T> options = {});
+
+    /// No more messages are published (closed); handlers finish what is queued, and then end. What
+    /// waits for a receiver stays for it. False: called by a handler of this bus; then it waits for
+    /// nobody.
+    bool close() { return home_->close(); }
+    [[nodiscard]] bool closed() const noexcept { return home_->closed(); }
+
+private:
+    template <class T>
+    subscription call_directly(std::string_view pattern, subscribe_options<T>&& options,
+                               handler<T> h);
+    template <class T>
+    subscription queue_for(std::string_view pattern, subscribe_options<T>&& options, handler<T> h);
+
+    /// The inbox that `options` ask for, with that member in it. With the lock held; null: closed.
+    template <class T, class Make>
+    auto join(std::string_view pattern, subscribe_options<T>&& options, Make&& member_of);
+
+    const std::shared_ptr<detail::registry> home_;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI
+
+#include <penstock/bus/detail/subscribe.hpp>

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSL-1.0
+// A value on its way through one publish: the publisher's own object for as long as readers only
+// look at it here and now, a shared message from the moment that somebody wants to keep it.
+//
+//   view()       const T&, wherever it is          direct handlers, `where`
+//   share()      the message, made at most once    queues, handlers that take a message
+//   give_back()  nobody got it: it returns         "what is refused is still yours"
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <penstock/bus/message.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+template <class T>
+class envelope {
+public:
+    envelope(T&& mine, const shared_name& topic) noexcept
+        : seen_{&mine}, movable_{&mine}, topic_{topic.get()}, shared_topic_{&topic} {}
+    envelope(const T& theirs, const shared_name& topic) noexcept
+        : seen_{&theirs}, topic_{topic.get()}, shared_topic_{&topic} {
+        static_assert(
+            std::is_copy_constructible_v<T>, "this T can't be copied: publish(std::move(x))");
+    }
+    explicit envelope(message<T>&& m) noexcept
+        : message_{std::move(m)}, seen_{&message_.value()}, topic_{&message_.topic()} {}
+    envelope(const envelope&) = delete;
+    envelope& operator=(const envelope&) = delete;
+
+    [[nodiscard]] const T& view() const noexcept { return *seen_; }
+    [[nodiscard]] const std::string& topic() const noexcept { return *topic_; }
+
+    const message<T>& share() {
+        if (!message_) {
+            message_ = message<T>{made()};
+            seen_ = &message_.value();
+        }
+        return message_;
+    }
+
+    void give_back() noexcept {
+        if constexpr (std::is_nothrow_move_assignable_v<T>) {
+            if (!movable_ || !message_) return;
+            if (message_.parcel_->readers.load(std::memory_order_acquire) == 1)  // with ~message
+                *movable_ = std::move(message_.parcel_->value);
+        }
+    }
+
+private:
+    parcel<T>* made() {
+        if (movable_) return new parcel<T>(*shared_topic_, std::move(*movable_));
+        if constexpr (std::is_copy_constructible_v<T>) {
+            return new parcel<T>(*shared_topic_, *seen_);
+        } else {
+            return nullptr;  // unreachable: a const T& was refused when it compiled
+        }
+    }
+
+    message<T> message_;
+    const T* seen_;
+    T* movable_ = nullptr;
+    const std::string* topic_;
+    const shared_name* shared_topic_ = nullptr;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

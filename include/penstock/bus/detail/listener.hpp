@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+// The seams inside the bus: what a route leads to, and what a subscription handle holds.
+//
+//   topic ──► route ──► listener<T>   direct<T>: a handler, called at once
+//                                     inbox<T>:  a queue, and the members that share it
+//   subscription ──► subscriber       direct<T>, worker<T> (a member with a handler)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <penstock/bus/detail/envelope.hpp>
+#include <penstock/bus/detail/type_name.hpp>
+#include <penstock/bus/pattern.hpp>
+#include <penstock/bus/published.hpp>
+#include <penstock/core/sync_wait.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+/// How long a publish may wait for room.
+struct patience {
+    bool may_wait;
+    const sys::stop_token& stop;
+};
+
+/// Untyped: what the registry keeps.
+class listener_base {
+public:
+    listener_base(const type_id& type, pattern by, std::string group)
+        : type_{type}, pattern_{std::move(by)}, group_{std::move(group)} {}
+    listener_base(const listener_base&) = delete;
+    listener_base& operator=(const listener_base&) = delete;
+    virtual ~listener_base() = default;
+
+    /// No more messages: whoever waits for room is told.
+    virtual void end_intake() = 0;
+    /// Waits until handlers have handled what is in, and have ended. After end_intake().
+    virtual void finish() = 0;
+
+    [[nodiscard]] const type_id& type() const noexcept { return type_; }
+    [[nodiscard]] const pattern& by() const noexcept { return pattern_; }
+    [[nodiscard]] const std::string& group() const noexcept { return group_; }
+
+private:
+    const type_id& type_;
+    const pattern pattern_;
+    const std::string group_;
+};
+
+template <class T>
+class listener : public listener_base {
+public:
+    using listener_base::listener_base;
+    virtual void deliver(envelope<T>& e, const patience& p, tally& t) = 0;
+};
+
+}  // namespace detail
+
+/// What became of a subscription's messages. Exact once publishers and handlers rest, and then
+/// received = handled + failed + rejected + dropped + queued.
+struct subscription_counts {
+    std::uint64_t received = 0;  ///< matched by pattern and `where`; in a group: by all members
+    std::uint64_t handled = 0;   ///< by this member's handler
+    std::uint64_t failed = 0;    ///< this member's handler threw; or, direct, `where` did
+    std::uint64_t rejected = 0;  ///< refused by the full queue; in a group: its queue
+    std::uint64_t dropped = 0;   ///< lost and handed to on_drop; in a group: by its queue
+    std::uint64_t queued = 0;    ///< waiting in the queue; in a group: its queue
+};
+
+/// How many topics a subscription's pattern meets.
+struct pattern_reach {
+    std::size_t topics = 0;          ///< of its type: it gets their messages
+    std::size_t of_other_types = 0;  ///< whose name matches and whose type doesn't: it never will
+};
+
+namespace detail {
+
+class registry;
+
+class subscriber {
+public:
+    subscriber() = default;
+    subscriber(const subscriber&) = delete;
+    subscriber& operator=(const subscriber&) = delete;
+    virtual ~subscriber() = default;
+
+    /// Ends it, once or again. True: no callback of it is running any more.
+    virtual bool cancel() = 0;
+    [[nodiscard]] virtual bool active() const = 0;
+    [[nodiscard]] virtual subscription_counts counts() const = 0;
+    [[nodiscard]] virtual const listener_base& listens() const = 0;
+    [[nodiscard]] virtual registry& home() const = 0;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

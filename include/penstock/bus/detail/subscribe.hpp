@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSL-1.0
+// How a subscription comes to be: bus::subscribe in its three ways. The order matters. Whatever may
+// throw or call user code is outside of the lock; a member is in its inbox before the inbox is in
+// the routes; and the locals that own user code are declared before the lock, to be destroyed after.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include <penstock/bus/bus.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+
+template <class T>
+subscription bus::call_directly(std::string_view by, subscribe_options<T>&& options, handler<T> h) {
+    if (!options.group.empty() || options.on_drop || options.overflow != overflow::block ||
+        options.capacity != subscribe_options<T>{}.capacity)
+        throw std::invalid_argument{
+            "penstock: group, capacity, overflow and on_drop need a queue, which a direct handler "
+            "has not: name an .executor"};
+    auto made = std::make_shared<detail::direct_listener<T>>(
+        home_, pattern{by}, std::move(options), std::move(h));
+    const auto lock = home_->lock();
+    if (home_->closed()) return {};
+    home_->attach(made);
+    return subscription{std::move(made)};
+}
+
+template <class T, class Make>
+auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& member_of) {
+    using inbox = detail::inbox<T>;
+    const pattern checked{by};
+    if (options.capacity == 0)
+        throw std::invalid_argument{"penstock: a subscription's queue needs a capacity above 0"};
+
+    std::shared_ptr<inbox> box;
+    decltype(member_of(box)) member;
+    const auto lock = home_->lock();
+    if (home_->closed()) return member;
+    if (!options.group.empty()) {
+        box = std::static_pointer_cast<inbox>(
+            home_->find_group(detail::type_of<T>, checked, options.group));
+        if (box && box->pipe().closed()) box = nullptr;  // a receiver of it closed the old one
+    }
+    const bool fresh = !box;
+    if (fresh) {
+        box = std::make_shared<inbox>(home_, checked, std::move(options));
+    } else {
+        box->admit(options);
+    }
+    member = member_of(box);
+    box->join(member);
+    try {
+        if (fresh) home_->attach(box);
+        member->start();
+    } catch (...) {
+        box->remove(*member);
+        if (fresh) home_->detach(*box);
+        throw;
+    }
+    return member;
+}
+
+template <class T>
+subscription bus::queue_for(std::string_view by, subscribe_options<T>&& options, handler<T> h) {
+    const executor_ref on = options.executor;
+    auto member =
+        join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
+            return std::make_shared<detail::worker<T>>(box, on, std::move(h));
+        });
+    if (member) member->catch_up();
+    return subscription{std::move(member)};
+}
+
+template <class T>
+receiver<message<T>> bus::subscribe(std::string_view by, subscribe_options<T> options) {
+    if (!options.executor.is_direct())
+        throw std::invalid_argument{
+            "penstock: an .executor needs a handler to run, and there is none: pass it last"};
+    auto member = join<T>(by, std::move(options), [](const std::shared_ptr<detail::inbox<T>>& box) {
+        return std::make_shared<detail::puller<T>>(box);
+    });
+    if (!member) {
+        auto ends = make_channel<message<T>>(1);
+        return std::move(ends.rx);  // its only sender ends here
+    }
+    return detail::puller<T>::receiver_of(std::move(member));
+}
+
+}  // namespace penstock::inline PENSTOCK_ABI

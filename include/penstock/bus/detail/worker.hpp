@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSL-1.0
+// A member of an inbox that has a handler: run by tasks on its executor, or by a thread of its own.
+// One message at a time, whichever it is.
+//
+// A task handles up to `batch` messages and then posts itself again, so that a pool is shared
+// fairly among subscriptions that are never idle. Before a message is taken the gate is entered:
+// what was taken is handled, also when the subscription ends in that moment.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/inbox.hpp>
+#include <penstock/bus/detail/listener.hpp>
+#include <penstock/bus/handler.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+template <class T>
+class worker final
+    : public member_base,
+      public subscriber,
+      public std::enable_shared_from_this<worker<T>>,
+      private gate {
+public:
+    worker(std::shared_ptr<inbox<T>> from, executor_ref on, handler<T> h)
+        : member_base{on},
+          gate{from->home().waits()},
+          inbox_{std::move(from)},
+          handler_{std::move(h)} {}
+
+    /// With the registry's lock held, after joining.
+    void start() {
+        if (!runs_on.is_own_thread()) return;
+        thread_ = sys::thread{[self = this->shared_from_this()](const sys::stop_token& stop) {
+            self->live(stop);
+        }};
+    }
+
+    /// A new member may find work in the queue of its group.
+    void catch_up() { inbox_->wake_one({}); }
+
+    [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
+    void wake() override {
+        runs_on.post([self = this->shared_from_this()] { self->run(); });
+    }
+
+    bool cancel() override {
+        const bool mine = inbox_->leave(*this);  // whoever takes it out also ends its thread
+        if (mine) thread_.request_stop();
+        const bool out = gate::close();
+        if (mine && thread_.joinable()) {
+            if (out) {
+                thread_.join();
+            } else {
+                thread_.detach();  // it is us, or waits for us; it ends with its handler
+            }
+        }
+        return inbox_->end_if_left() && out;
+    }
+
+    [[nodiscard]] bool active() const override { return !gate::closed(); }
+    [[nodiscard]] subscription_counts counts() const override {
+        subscription_counts c;
+        inbox_->add_to(c);
+        c.handled = handled_.load(std::memory_order_relaxed);  // a count; carries nothing
+        c.failed = failed_.load(std::memory_order_relaxed);    // a count; carries nothing
+        return c;
+    }
+    [[nodiscard]] const listener_base& listens() const override { return *inbox_; }
+    [[nodiscard]] registry& home() const override { return inbox_->home(); }
+
+private:
+    static constexpr int batch = 64;
+
+    /// One task.
+    void run() {
+        const inside here{*this, inbox_.get()};
+        if (!here) return;  // it has ended; whoever ended it woke another member
+        for (int n = 1;; ++n) {
+            auto m = inbox_->next(*this);
+            if (!m) return;
+            handle(std::move(*m));
+            if (gate::closed()) break;
+            if (n % batch == 0 && posted_again()) return;
+        }
+        inbox_->rested();
+    }
+
+    /// The thread of its own.
+    void live(const sys::stop_token& stop) {
+        const inside here{*this, inbox_.get()};
+        while (here && !gate::closed()) {
+            auto m = inbox_->pipe().receive(stop);
+            if (!m) break;
+            handle(std::move(*m));
+        }
+        inbox_->rested();
+    }
+
+    void handle(message<T>&& m) noexcept {
+        envelope<T> e{std::move(m)};
+        try {
+            handler_(e);
+            handled_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        } catch (...) {
+            failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+            inbox_->home().report(e.topic(), inbox_->by());
+        }
+    }
+
+    bool posted_again() noexcept {
+        try {
+            wake();
+            return true;
+        } catch (...) {
+            return false;  // the executor is out of room: go on here
+        }
+    }
+
+    void last_out() noexcept override { handler_ = {}; }
+
+    const std::shared_ptr<inbox<T>> inbox_;
+    handler<T> handler_;  // by the gate
+    sys::thread thread_;
+    sys::atomic<std::uint64_t> handled_{0};
+    sys::atomic<std::uint64_t> failed_{0};
+};
+
+/// A member that is a receiver. It ends when the receiver and its copies are gone.
+template <class T>
+class puller final : public member_base, public std::enable_shared_from_this<puller<T>> {
+public:
+    explicit puller(std::shared_ptr<inbox<T>> from) noexcept
+        : member_base{executor_ref{}, true}, inbox_{std::move(from)} {}
+
+    void start() {}
+    [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
+    void wake() override {}  // it sleeps on the channel
+    bool cancel() override {
+        inbox_->leave(*this);
+        return inbox_->end_if_left();
+    }
+
+    /// A receiver of the inbox's channel. It and its copies keep a ticket alive, whose end is theirs.
+    static receiver<message<T>> receiver_of(std::shared_ptr<puller> me) {
+        auto& ends = me->inbox_->shared();
+        std::shared_ptr<ticket> shared;
+        try {
+            shared = std::make_shared<ticket>(me);
+        } catch (...) {
+            me->cancel();
+            throw;
+        }
+        return receiver<message<T>>{
+            std::shared_ptr<typename inbox<T>::ends>{std::move(shared), &ends}};
+    }
+
+private:
+    struct ticket {
+        explicit ticket(std::shared_ptr<puller> p) noexcept : of{std::move(p)} {}
+        ticket(const ticket&) = delete;
+        ~ticket() { of->cancel(); }
+        const std::shared_ptr<puller> of;
+    };
+
+    const std::shared_ptr<inbox<T>> inbox_;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+// What was published, allocated once and shared by all its readers, who see it const. The last one
+// to let go frees it.
+//
+//   auto feed = events.subscribe<quake>("quake.#");
+//   while (auto m = feed.receive(stop)) {
+//       std::puts(m->topic().c_str());  // where it was published
+//       page(*m);                       // a message<quake> is a const quake&
+//       store((*m)->place);
+//   }
+//
+// Cost      Copying is an atomic increment, letting go a decrement; moving is free.
+// Threads   Distinct messages, also of the same value, from any thread. The value is const: readers
+//           in several threads share it as far as T's const members are safe to share.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <penstock/core/config.hpp>
+#include <penstock/core/sync.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+using shared_name = std::shared_ptr<const std::string>;
+
+template <class T>
+struct parcel {
+    template <class U>
+    parcel(const shared_name& where, U&& what) : topic{where}, value(std::forward<U>(what)) {}
+    sys::atomic<std::size_t> readers{1};
+    shared_name topic;
+    T value;
+};
+
+template <class T>
+class envelope;
+
+}  // namespace detail
+
+template <class T>
+class message {
+public:
+    using value_type = T;
+
+    message() = default;  ///< holds nothing
+    message(const message& other) noexcept : parcel_{other.parcel_} {
+        if (parcel_) parcel_->readers.fetch_add(1, std::memory_order_relaxed);  // own one holds
+    }
+    message(message&& other) noexcept : parcel_{std::exchange(other.parcel_, nullptr)} {}
+    message& operator=(message other) noexcept {
+        std::swap(parcel_, other.parcel_);
+        return *this;
+    }
+    ~message() {
+        // Release, then acquire: what other readers did happens before the value goes.
+        if (parcel_ && parcel_->readers.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete parcel_;
+    }
+
+    explicit operator bool() const noexcept { return parcel_ != nullptr; }
+    [[nodiscard]] const T& value() const noexcept {
+        PENSTOCK_ASSERT(parcel_, "this message was moved from: use the one it was moved to");
+        return parcel_->value;
+    }
+    const T& operator*() const noexcept { return value(); }
+    const T* operator->() const noexcept { return &value(); }
+    operator const T&() const noexcept { return value(); }
+
+    /// The name that it was published to; a pattern's subscriber can't know otherwise.
+    [[nodiscard]] const std::string& topic() const noexcept {
+        PENSTOCK_ASSERT(parcel_, "this message was moved from: use the one it was moved to");
+        return *parcel_->topic;
+    }
+
+private:
+    friend class detail::envelope<T>;
+    explicit message(detail::parcel<T>* p) noexcept : parcel_{p} {}
+
+    detail::parcel<T>* parcel_ = nullptr;
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

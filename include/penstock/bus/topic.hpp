@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSL-1.0
+// Where messages of one type are published: a name, resolved once.
+//
+//   auto strong = events.topic<quake>("quake.us.strong");
+//   published p = strong.publish(quake{"us", 6.1});
+//   if (!p) std::puts(p.status().name());
+//
+// publish hands the value to every subscription that matches, in the order in which they came:
+// direct handlers run here and now, queues take it. It looks nothing up.
+//
+// Cost      A critical section of one topic, to read its list (detail/route.hpp). For each direct
+//           handler two atomic exchanges and the call; for each queue a send and a look for an idle
+//           member. One allocation if anybody keeps it (queues, handlers that take a message), none
+//           otherwise: a direct handler sees the publisher's own object.
+// Threads   Everything by any number of threads; also from handlers. A topic is a handle: copies
+//           publish to the same topic.
+// Progress  publish waits for room in full queues whose overflow is block: forever if nobody takes
+//           anything out, which `stop` ends. It never waits for itself: where it is called by a handler
+//           of that queue, or by the last thread of its pool that is not waiting already, such a
+//           queue answers would_block_self and counts it as rejected. (A circle over several
+//           blocking queues on several executors is not found: two handlers that publish into each
+//           other's full queue wait for each other.) try_publish never waits.
+// Errors    Handlers' throws are counted, never thrown here. Throws what T's move or copy does, and
+//           std::bad_alloc: those before have got it, those behind have not.
+// Refused   If nobody got it and T can be move-assigned without a throw, the value is still yours.
+//           A value that somebody got may have been moved from.
+// Order     Two publishes of one thread reach every queue in that order.
+// Lifetime  A topic may outlive the bus: publish then answers closed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <penstock/bus/detail/envelope.hpp>
+#include <penstock/bus/detail/registry.hpp>
+#include <penstock/bus/published.hpp>
+#include <penstock/core/sync_wait.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+template <class T>
+constexpr void check_message() {
+    static_assert(
+        !std::is_array_v<T> && !std::is_same_v<T, const char*> && !std::is_same_v<T, char*>,
+        "a string literal is an array of char: publish a std::string");
+    static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
+                  "a message's type is a plain value: no reference, const or volatile");
+    static_assert(std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+                  "a message must be movable: publish a std::unique_ptr or std::shared_ptr to it");
+}
+
+template <class T>
+published publish_to(const registry& home, const topic_state<T>& to, envelope<T>& e,
+                     const patience& p) {
+    tally t;
+    for (auto& l : typename route<T>::reader{to.listeners}) l->deliver(e, p, t);
+    published answer{t};
+    if (answer) return answer;
+    e.give_back();
+    if (answer.matched() == 0 && home.closed()) t.why = status::closed;
+    return published{t};
+}
+
+}  // namespace detail
+
+template <class T>
+class topic {
+public:
+    using value_type = T;
+
+    /// May wait for room where a queue's overflow is block, until `stop`.
+    published publish(T&& value, const sys::stop_token& stop = {}) const {
+        detail::envelope<T> e{std::move(value), to().name};
+        return detail::publish_to(*home_, to(), e, {true, stop});
+    }
+    published publish(const T& value, const sys::stop_token& stop = {}) const {
+        detail::envelope<T> e{value, to().name};
+        return detail::publish_to(*home_, to(), e, {true, stop});
+    }
+    /// Never waits: a full queue rejects it, whatever its overflow, unless that drops.
+    published try_publish(T&& value) const {
+        detail::envelope<T> e{std::move(value), to().name};
+        return detail::publish_to(*home_, to(), e, {false, {}});
+    }
+    published try_publish(const T& value) const {
+        detail::envelope<T> e{value, to().name};
+        return detail::publish_to(*home_, to(), e, {false, {}});
+    }
+
+    [[nodiscard]] const std::string& name() const noexcept { return *to().name; }
+
+private:
+    friend class bus;
+    topic(std::shared_ptr<detail::registry> home, const detail::topic_state<T>& state) noexcept
+        : home_{std::move(home)}, state_{&state} {}
+
+    [[nodiscard]] const detail::topic_state<T>& to() const noexcept {
+        PENSTOCK_ASSERT(home_, "this topic was moved from: copy it instead");
+        return *state_;
+    }
+
+    std::shared_ptr<detail::registry> home_;
+    const detail::topic_state<T>* state_;  // lives as long as home
+};
+
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -58,7 +58,7 @@ concept bytes_codec = requires(const T& value) {
 };
 
 template <class T>
-std::string type_name() {
+std::string stream_type_name() {
     if constexpr (requires { codec<T>::name; }) {
         return std::string{std::string_view{codec<T>::name}};
     } else {

@@ -48,8 +48,8 @@ public:
 
     durable_queue(journal& in, const std::string& name)
         : journal_{in.core_},
-          stream_{&journal_->declare(
-              name, detail::type_name<T>(), detail::type_version<T>(), detail::type_size<T>())} {}
+          stream_{&journal_->declare(name, detail::stream_type_name<T>(), detail::type_version<T>(),
+                                     detail::type_size<T>())} {}
     explicit durable_queue(std::string path, const journal_options& options = {})
         : durable_queue{journal{std::move(path), options}} {}
 

@@ -34,6 +34,7 @@ struct quake {
     std::string network;
     std::string id;
     std::string place;
+    friend bool operator==(const quake&, const quake&) = default;
 };
 
 /// The words that seismologists use, from the weakest on.
@@ -99,7 +100,7 @@ inline std::string quoted(std::string_view text) {
 
 /// A word of a topic's name.
 inline bool is_word(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     });
 }
@@ -138,8 +139,8 @@ inline feed read_feed(std::string_view text, const std::string& name) {
     const auto time = column("time"), mag = column("mag"), net = column("net"), id = column("id"),
                place = column("place");
     if (!missing.empty())
-        throw input_error{name + ": its first line doesn't name the column " + missing +
-                          ": not a feed of the USGS in CSV format"};
+        throw input_error{
+            name + ": not a USGS feed in CSV format: no column " + missing + " in its first line"};
 
     feed result;
     while (csv.next(row)) {

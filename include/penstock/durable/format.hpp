@@ -64,6 +64,25 @@
 //   the file is shorter than it says      damage of what is missing
 //   version is not 0                      refused, nothing is touched. The magic, the version and
 //                                         the CRC keep their place in every version
+//
+// Worked example (a test writes exactly this): a new journal of 16,384-byte segments, id
+// 0x1111111111111111, epoch 0x2222222222222222, by a clock that stands at 1 s; the stream "n" of
+// std::uint32_t is declared, 7 is sent, each synced. The rest of the file is zero.
+//
+//   000  50 45 4e 53 54 4f 43 4b  00 00 00 00 40 00 00 00   PENSTOCK, version 0, records at 0x40
+//   010  01 00 00 00 00 00 00 00  00 40 00 00 00 00 00 00   segment 1 of 0x4000 bytes
+//   020  11 11 11 11 11 11 11 11  22 22 22 22 22 22 22 22   journal id, epoch
+//   030  00 ca 9a 3b 00 00 00 00  00 00 00 00 d5 fa 65 d9   1,000,000,000 ns; CRC
+//   040  be b2 1a a3 05 00 00 00  08 00 00 00 00 00 00 00   CRC, snapshot, 8 bytes, no topic
+//   050  00 ca 9a 3b 00 00 00 00  40 00 00 00 00 00 00 00   time; the header is synced
+//   060  00 00 00 00 00 00 00 00  c1 96 a6 5b 03 00 01 00   0 streams, 0 groups | CRC, stream, id 1
+//   070  25 00 00 00 00 00 00 00  00 ca 9a 3b 00 00 00 00   37 bytes, no topic; time
+//   080  68 00 00 00 00 00 00 00  01 00 00 00 00 00 00 00   synced to 0x68 | id 1, version 0
+//   090  04 00 00 00 01 00 0c 00  68 40 00 00 00 00 00 00   4 bytes, names of 1 and 12, offset 0x4068
+//   0a0  6e 75 6e 73 69 67 6e 65  64 20 69 6e 74 00 00 00   "n" "unsigned int", padding
+//   0b0  80 60 2b 5d 01 00 01 00  04 00 00 00 00 00 00 00   CRC, message, stream 1 | 4 bytes
+//   0c0  00 ca 9a 3b 00 00 00 00  b0 00 00 00 00 00 00 00   time; synced to 0xb0
+//   0d0  07 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00   7, padding; prepared space
 #pragma once
 
 #include <bit>

@@ -55,11 +55,11 @@ public:
     }
 
     /// Waits until all that is appended now is on disk, under any policy.
-    status sync() { return core_->sync_to(core_->appended()); }
+    status sync() { return core_->sync_to(core_->done().appended()); }
 
     /// Offsets behind the last append, and behind what is known to be on disk.
-    [[nodiscard]] std::uint64_t appended() const noexcept { return core_->appended(); }
-    [[nodiscard]] std::uint64_t synced() const noexcept { return core_->synced(); }
+    [[nodiscard]] std::uint64_t appended() const noexcept { return core_->done().appended(); }
+    [[nodiscard]] std::uint64_t synced() const noexcept { return core_->done().synced(); }
 
     /// Removes the segments whose messages every group has accepted; answers how many. A stream
     /// without a group keeps everything. Nothing is removed but by this call.

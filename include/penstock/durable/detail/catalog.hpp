@@ -50,7 +50,7 @@ struct group_entry {
     std::uint32_t id = 0;
     std::uint16_t stream = 0;
     std::uint64_t low = 0;  // every message of the stream before this offset is accepted
-    std::vector<std::uint64_t> accepted;  // and these, sorted, all at or above `low`
+    std::vector<std::uint64_t> accepted{};  // and these, sorted, all at or above `low`
     std::string name;
     std::size_t most = 0;  // accepted out of order, in this process; not written
 

@@ -62,7 +62,7 @@ public:
     /// ok, empty, closed, failed.
     status take(const stream_state& stream, claimed& to) {
         std::lock_guard lock{mutex_};
-        if (journal_.failed()) return status::failed;
+        if (journal_.done().failed()) return status::failed;
         if (journal_.closed()) return status::closed;
         if (released_ > 0) return take_released(to);
         if (last_ - first_ == out_.size()) return status::empty;
@@ -70,7 +70,7 @@ public:
         const bool stream_closed = stream.closed.load(std::memory_order_acquire);  // with close
         format::record next;
         const status s = find_next(next);
-        if (s == status::empty && stream_closed && reads_at() >= journal_.appended())
+        if (s == status::empty && stream_closed && reads_at() >= journal_.done().appended())
             return status::closed;
         if (!s) return s;
         const std::uint64_t offset = reads_at();
@@ -115,7 +115,8 @@ public:
 
     void notify(bool all) noexcept override { all ? waiting_.notify_all() : waiting_.notify_one(); }
 
-    std::uint64_t low_water() override {
+    /// No message before this offset is needed any more.
+    std::uint64_t low_water() {
         std::lock_guard lock{mutex_};
         if (first_ == last_) {
             format::record next;
@@ -135,8 +136,11 @@ private:
 
     entry& at(std::uint64_t token) noexcept { return out_[token % out_.size()]; }
 
+    [[nodiscard]] std::uint64_t offset_of(std::uint64_t number, std::uint64_t byte) const noexcept {
+        return number * journal_.segment_bytes() + byte;
+    }
     [[nodiscard]] std::uint64_t reads_at() const noexcept {
-        return journal_.offset_of(segment_, scan_.in() ? scan_.at() : format::records_start);
+        return offset_of(segment_, scan_.in() ? scan_.at() : format::records_start);
     }
 
     /// The low water once `token` is accepted too.
@@ -151,7 +155,7 @@ private:
     /// Something may be there for another member: cheap, and rather yes than no.
     [[nodiscard]] bool something(const stream_state& stream) {
         std::lock_guard lock{mutex_};
-        return released_ > 0 || journal_.closed() || journal_.failed() ||
+        return released_ > 0 || journal_.closed() || journal_.done().failed() ||
                stream.closed.load(std::memory_order_acquire) ||  // pairs with close
                (last_ - first_ < out_.size() && reads_at() < journal_.visible());
     }
@@ -162,7 +166,7 @@ private:
         entry& e = at(token);
         const std::uint64_t number = e.offset / journal_.segment_bytes();
         std::shared_ptr<const segment> in;
-        if (journal_.find(number, in)) return status::failed;
+        if (journal_.segments().find(number, in)) return status::failed;
         format::record again;
         const std::uint64_t byte = e.offset % journal_.segment_bytes();
         if (format::read(in->page(), byte, e.epoch, again) != format::found::record) {
@@ -197,23 +201,24 @@ private:
         }
     }
 
-    /// Finds the place where the cursor stands. Epochs are followed from the segment's beginning.
+    /// Finds the place where the cursor stands. Epochs are followed from the segment's beginning;
+    /// damage before the cursor does not matter any more.
     bool start() {
-        std::uint64_t from = start_;
-        if (from < journal_.offset_of(journal_.oldest(), 0))
-            from = journal_.offset_of(journal_.oldest(), 0);
+        const std::uint64_t from = std::max(start_, offset_of(journal_.segments().oldest(), 0));
+        const std::uint64_t byte = from % journal_.segment_bytes();
         segment_ = from / journal_.segment_bytes();
         if (from < journal_.visible()) {
             if (!open()) return false;
-            const std::uint64_t byte = from % journal_.segment_bytes();
-            format::record passed;
             while (scan_.in() && scan_.at() < byte) {
-                if (scan_.look(passed) != format::found::record) {
-                    if (!damage()) return false;
-                } else if (passed.header.type == format::record_type::seal) {
-                    begin(segment_ + 1);
-                } else {
+                format::record passed;
+                if (scan_.look(passed) == format::found::record) {
                     scan_.step(passed);
+                    if (passed.header.type == format::record_type::seal) begin(segment_ + 1);
+                } else {
+                    scanner behind = scan_;
+                    behind.skip_damage();
+                    if (behind.at() > byte) break;  // the cursor stands in it: reading reports it
+                    scan_ = std::move(behind);
                 }
             }
         }
@@ -229,7 +234,7 @@ private:
     /// False: can't be opened. A damaged one may be stepped over: then scan_ stays without it.
     bool open() {
         std::shared_ptr<const segment> in;
-        if (auto fault = journal_.find(segment_, in)) {
+        if (auto fault = journal_.segments().find(segment_, in)) {
             if (fault.trouble) return false;
             journal_.found_damage({segment_, 0}, journal_.segment_bytes(), fault.damage);
             if (!journal_.options().skip_damage) return false;
@@ -280,8 +285,8 @@ private:
 
 /// The one group_state of that group.
 inline group_state& group_of(journal_core& journal, const group_entry& g) {
-    return static_cast<group_state&>(journal.reader(
-        g, [&](const group_entry& e) { return std::make_unique<group_state>(journal, e); }));
+    return static_cast<group_state&>(
+        journal.readers().find(g.id, [&] { return std::make_unique<group_state>(journal, g); }));
 }
 
 }  // namespace detail

@@ -27,8 +27,9 @@ struct recovered {
     std::shared_ptr<segment> tail;
     std::uint64_t at = format::records_start;
     std::uint64_t epoch = 0;
-    bool sealed = false;       // the tail takes no more records
-    std::uint64_t oldest = 0;  // number of the first segment
+    bool sealed = false;          // the tail takes no more records
+    bool snapshot_holds = false;  // the tail's own: nothing before it is needed
+    std::uint64_t oldest = 0;     // number of the first segment
 };
 
 class recovery {
@@ -68,6 +69,7 @@ public:
         // when they are read.
         r.oldest = numbers.front();
 
+        r.snapshot_holds = opens_with_snapshot(*r.tail);
         std::uint64_t from = last;
         std::vector<std::shared_ptr<const segment>> chain{r.tail};
         while (!opens_with_snapshot(*chain.back())) {

@@ -83,8 +83,7 @@ public:
 private:
     /// The pool whose thread this is.
     static thread_pool*& here() noexcept {
-        static thread_local thread_pool* pool = nullptr;
-        return pool;
+        return sys::per_thread<thread_pool, thread_pool*>();
     }
 
     void work() noexcept {

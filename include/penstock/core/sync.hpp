@@ -8,7 +8,7 @@
 //   wrote, read: a plain access happens   futex_wait, futex_wake
 //   pause, yield                          now: the steady clock
 //   compiler_barrier, process_barrier     stop_token, stop_source, stop_callback
-//   asymmetric                            thread, usable_cpus
+//   asymmetric                            thread, per_thread, usable_cpus
 #pragma once
 
 #include <penstock/core/config.hpp>

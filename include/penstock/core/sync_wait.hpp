@@ -27,6 +27,14 @@ using time_point = std::chrono::steady_clock::time_point;
 inline time_point now() noexcept { return std::chrono::steady_clock::now(); }
 
 inline void yield() noexcept { std::this_thread::yield(); }
+
+/// This thread's own T, value-initialised at first; one for each Tag.
+template <class Tag, class T>
+T& per_thread() noexcept {
+    static thread_local T mine{};
+    return mine;
+}
+
 using os::usable_cpus;
 
 /// Sleeps while `word` holds `expected`, at most until `deadline`. May return for no reason.

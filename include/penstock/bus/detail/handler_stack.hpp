@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <penstock/core/config.hpp>
+#include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
@@ -54,8 +54,7 @@ public:
 private:
     /// As a number: g++ 12 warns its users of the address of a local where it doesn't see the pop.
     static std::uintptr_t& innermost() noexcept {
-        static thread_local std::uintptr_t top = 0;
-        return top;
+        return sys::per_thread<frame, std::uintptr_t>();
     }
 
     const gate& of_;

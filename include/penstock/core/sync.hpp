@@ -6,9 +6,10 @@
 //   here (needs only <atomic>)            core/sync_wait.hpp (what waits)
 //   atomic, atomic_ref                    mutex
 //   wrote, read: a plain access happens   futex_wait, futex_wake
-//   pause, yield                          now: the steady clock
-//   compiler_barrier, process_barrier     stop_token, stop_source, stop_callback
-//   asymmetric                            thread, per_thread, usable_cpus
+//   pause                                 now: the steady clock; yield
+//   compiler_barrier                      process_barrier, asymmetric
+//                                         stop_token, stop_source, stop_callback
+//                                         thread, per_thread, usable_cpus
 #pragma once
 
 #include <penstock/core/config.hpp>

@@ -72,10 +72,12 @@ public:
     /// As topic<T>(name).publish(value), for a name that is only known when it is published.
     template <class T>
     published publish(std::string_view name, T&& value, const sys::stop_token& stop = {}) {
+        detail::check_message<std::remove_cvref_t<T>>();
         return topic<std::remove_cvref_t<T>>(name).publish(std::forward<T>(value), stop);
     }
     template <class T>
     published try_publish(std::string_view name, T&& value) {
+        detail::check_message<std::remove_cvref_t<T>>();
         return topic<std::remove_cvref_t<T>>(name).try_publish(std::forward<T>(value));
     }
 

@@ -40,7 +40,7 @@ public:
     }
 
     /// A new member may find work in the queue of its group.
-    void catch_up() { inbox_->wake_one({}); }
+    void catch_up() { inbox_->catch_up(); }
 
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
     void wake() override {

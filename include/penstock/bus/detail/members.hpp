@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSL-1.0
+// Those who compete for the messages of one queue, and which of them are idle.
+//
+//   publisher: puts a message in; if (auto m = all.take_idle()) m->wake();
+//   member:    if (auto m = all.rest_unless(me, [&] { return queue.try_receive(); })) handle(*m);
+//
+// A member on an executor sleeps by not being posted: it stands in the list of the idle, and has at
+// most one task in flight. (Members with a thread, and receivers, sleep on the channel.)
+//
+// No wake between "the queue is empty" and "I am idle" is lost. Enlist, look again, then rest:
+//   publisher: puts a message in, looks for an idle member (N)
+//   member:    enlists (E), looks for a message, rests
+// (N) and (E) are read-modify-writes of `idle_`, so one reads the other. (E) -> (N): the publisher
+// sees somebody idle and takes him off the list under the mutex. (N) -> (E): the member's second
+// look happens after the message was put in. He looks under the mutex, so nobody can take him off
+// the list in between. If the look finds a claimed slot that is not yet written, its writer is
+// still before his own (N).
+//
+// Who leaves may have been woken for a message that he doesn't take any more: after remove(), one
+// more is to be woken. A publisher that took him off the list did so under the mutex before that.
+//
+// Threads   Everything by any number of threads at once; join and remove with the registry's lock.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include <penstock/bus/executor.hpp>
+#include <penstock/core/sync.hpp>
+#include <penstock/core/sync_wait.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+class member_base {
+public:
+    explicit member_base(executor_ref e, bool pulls = false) noexcept : runs_on{e}, pulled{pulls} {}
+    member_base(const member_base&) = delete;
+    member_base& operator=(const member_base&) = delete;
+    virtual ~member_base() = default;
+
+    [[nodiscard]] virtual std::shared_ptr<member_base> self() = 0;
+    /// Posts the task that handles what is in. Only where `runs_on` is to be posted to.
+    virtual void wake() = 0;
+    virtual bool cancel() = 0;
+
+    const executor_ref runs_on;
+    const bool pulled;
+    bool joined = false;  // by the mutex of its `members`
+};
+
+class members {
+public:
+    using member = std::shared_ptr<member_base>;
+
+    void join(const member& m) {
+        std::lock_guard lock{mutex_};
+        all_.reserve(all_.size() + 1);
+        resting_.reserve(all_.size() + 1);  // so that going idle allocates nothing
+        all_.push_back(m);
+        m->joined = true;
+        if (m->runs_on.posts()) enlist(m);
+    }
+
+    /// True if it was one of them.
+    bool remove(member_base& m) noexcept {
+        const auto is_it = [&](const member& x) { return x.get() == &m; };
+        std::lock_guard lock{mutex_};
+        if (!std::exchange(m.joined, false)) return false;
+        std::erase_if(all_, is_it);
+        if (std::erase_if(resting_, is_it) > 0)
+            idle_.fetch_sub(1, std::memory_order_relaxed);  // late: a publisher looks for nothing
+        all_left_ = all_.empty();
+        return true;
+    }
+
+    /// Whether there were some, and all have left.
+    [[nodiscard]] bool all_left() const {
+        std::lock_guard lock{mutex_};
+        return all_left_;
+    }
+
+    /// What `take` finds now; if it finds nothing, `me` is idle.
+    template <class Take>
+    auto rest_unless(member_base& me, Take take) -> decltype(take()) {
+        std::lock_guard lock{mutex_};
+        idle_.fetch_add(1, std::memory_order_acq_rel);  // (E), pairs with (N)
+        auto found = take();
+        if (!found && me.joined) {
+            resting_.push_back(me.self());
+        } else {
+            idle_.fetch_sub(1, std::memory_order_relaxed);  // late: a publisher looks for nothing
+        }
+        return found;
+    }
+
+    /// The one that has been idle for longest, who is idle no more: members take turns.
+    [[nodiscard]] member take_idle() {
+        if (idle_.fetch_add(0, std::memory_order_acq_rel) == 0) return nullptr;  // (N), with (E)
+        std::lock_guard lock{mutex_};
+        if (resting_.empty()) return nullptr;
+        member m = std::move(resting_.front());
+        resting_.erase(resting_.begin());
+        idle_.fetch_sub(1, std::memory_order_relaxed);  // late: a publisher looks for nothing
+        return m;
+    }
+
+    /// It could not be woken.
+    void put_back(const member& m) {
+        std::lock_guard lock{mutex_};
+        if (m->joined) enlist(m);
+    }
+
+    [[nodiscard]] std::vector<member> copy() const {
+        std::lock_guard lock{mutex_};
+        return all_;
+    }
+
+    /// Asks the first member's executor under the mutex, where the member and so the executor is
+    /// still there. Counted means that the caller is one of its threads, which it can't lose.
+    before_wait begin_wait(executor_ref& asked) const {
+        std::lock_guard lock{mutex_};
+        if (all_.empty()) return before_wait::elsewhere;
+        asked = all_.front()->runs_on;
+        return asked.begin_wait();
+    }
+
+private:
+    void enlist(const member& m) {
+        resting_.push_back(m);
+        idle_.fetch_add(1, std::memory_order_acq_rel);  // (E), pairs with (N)
+    }
+
+    sys::atomic<std::size_t> idle_{0};  // how many rest, or more
+    mutable sys::mutex mutex_;
+    std::vector<member> all_;
+    std::vector<member> resting_;
+    bool all_left_ = false;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -36,7 +36,6 @@ const penstock::journal_options small{.segment_bytes = 1 << 20};
 int main() {
     std::string folder = (std::filesystem::temp_directory_path() / "penstock-XXXXXX").string();
     if (!mkdtemp(folder.data())) return 1;
-
     const pid_t child = fork();
     if (child == 0) shop(folder);
     int state = 0;

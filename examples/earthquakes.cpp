@@ -56,6 +56,7 @@ void run_bus(bus_run& run, mailer& mails, std::size_t capacity, const std::strin
             run.backlog.emplace_back(steady::now(), inbox.size_approx());
             mails.deliver(**m);
         }
+        run.mailed = steady::now();
     }};
 
     const auto archiving =
@@ -89,71 +90,88 @@ void run_bus(bus_run& run, mailer& mails, std::size_t capacity, const std::strin
     run.worked_out.add(worked_out[1]);
 }
 
+struct scene {
+    const options& o;
+    const std::string& input;
+    const feed& week;
+    const work_folder& folder;
+    std::stop_token stop;
+};
+
+/// The week at its own pace: without a queue, and with one.
+verdict replay_twice(const scene& s) {
+    const seconds mean{s.o.seconds / static_cast<double>(s.week.quakes.size())};
+    const seconds each{s.o.mailer_us > 0 ? s.o.mailer_us / 1e6 : mean.count() / 1.03};
+    report_input(s.week, s.o, mean, each);
+
+    mailer called{each, s.week, s.stop};
+    replayed direct;
+    {
+        const auto call = [&](const std::string&) {
+            return [&](const quake& q) { called.deliver(q); };
+        };
+        const progress shown{[&] { return grouped(called.delivered()) + " mailed directly"; }};
+        direct = replay(s.week, seconds{s.o.seconds}, s.stop, call, [] { return std::size_t{0}; });
+    }
+
+    mailer queued{each, s.week, s.stop};
+    replayed through;
+    bus_run run{s.week};
+    run_bus(run, queued, s.o.capacity, s.folder / "archive",
+            {.sync = sync::every_append, .segment_bytes = 4 << 20},
+            [&](auto make_publisher, auto backlog) {
+                const progress shown{[&] {
+                    return grouped(run.published) + " published, " + grouped(backlog()) +
+                           " wait for the mailer";
+                }};
+                through = replay(s.week, seconds{s.o.seconds}, s.stop, make_publisher, backlog);
+            });
+    if (s.stop.stop_requested()) return {};
+    read_back(run, s.week, s.folder / "archive");
+
+    const counts subscribers{s.week, run, queued.mails, 1};
+    report_waits(direct, through, run.archive_waits);
+    report_backlog(run, through, s.o);
+    report_counts(subscribers, run);
+    return subscribers.result + of_mails(s.week, called.mails);
+}
+
+verdict as_fast_as_it_can(const scene& s) {
+    mailer instant{{}, s.week, s.stop};
+    bus_run run{s.week};
+    run_bus(run, instant, 4096, s.folder / "fast",
+            {.sync = sync::process_crash, .segment_bytes = 16 << 20},
+            [&](auto make_publisher, auto) { flood(s.week, s.o.weeks, s.stop, make_publisher); });
+    if (s.stop.stop_requested()) return {};
+    read_back(run, s.week, s.folder / "fast");
+
+    const counts subscribers{s.week, run, instant.mails, s.o.weeks};
+    report_throughput(subscribers, run, s.o.weeks);
+    return subscribers.result;
+}
+
+verdict crash_and_recover(const scene& s, const char* argv0) {
+    // The child reads the feed by itself.
+    const std::string file =
+        s.o.file != "-" ? s.o.file : write_text(s.folder / "feed.csv", s.input);
+    const std::string path = s.folder / "crash";
+    const auto found = crash::run(s.week, {crash::own_file(argv0), "--child", path, "--", file},
+                                  path, s.o.crash_after, s.stop);
+    return s.stop.stop_requested() ? verdict{} : report_crash(found);
+}
+
 int run(const options& o, const char* argv0) {
     const std::string input = read_text(o.file);
     const feed week = read_feed(input, o.file);
     if (!o.child.empty()) return crash::archive_until_killed(week, o.child);
 
     const interrupts ctrl_c;  // before any other thread
-    const std::stop_token stop = ctrl_c.token();
     const work_folder folder{o.archive};
-    const seconds mean{o.seconds / static_cast<double>(week.quakes.size())};
-    const seconds each{o.mailer_us > 0 ? o.mailer_us / 1e6 : mean.count() / 1.03};
-    report_input(week, o.file, o.seconds, mean, each);
-    verdict all;
-
-    say("\nThe week twice, ", o.seconds,
-        " s each: producers call the mailer, then they publish ...");
-    mailer called{each, week, stop};
-    const auto call = [&](const std::string&) {
-        return [&](const quake& q) { called.deliver(q); };
-    };
-    replayed direct;
-    {
-        const progress shown{[&] { return grouped(called.delivered()) + " mailed directly"; }};
-        direct = replay(week, seconds{o.seconds}, stop, call, [] { return std::size_t{0}; });
-    }
-    mailer queued{each, week, stop};
-    bus_run paced{week};
-    replayed through;
-    run_bus(paced, queued, o.capacity, folder / "archive",
-            {.sync = sync::every_append, .segment_bytes = 4 << 20},
-            [&](auto make_publisher, auto backlog) {
-                const progress shown{[&] {
-                    return grouped(paced.published) + " published, " + grouped(backlog()) +
-                           " wait for the mailer";
-                }};
-                through = replay(week, seconds{o.seconds}, stop, make_publisher, backlog);
-            });
-    if (stop.stop_requested()) return ctrl_c.exit_code();
-    read_back(paced, week, folder / "archive");
-    const counts paced_counts{week, paced, queued.mails, 1};
-    report_waits(direct, through, paced.archive_waits);
-    report_backlog(paced, through, o.capacity);
-    report_counts(paced_counts, paced);
-    report_failures(paced);
-    all.add(paced_counts.result);
-    const auto mailed = called.mails.compare(week, 1, counts::everything);
-    all.add({mailed.lost, mailed.twice});
-
-    mailer instant{{}, week, stop};
-    bus_run fast{week};
-    run_bus(fast, instant, 4096, folder / "fast",
-            {.sync = sync::process_crash, .segment_bytes = 16 << 20},
-            [&](auto make_publisher, auto) { flood(week, o.weeks, stop, make_publisher); });
-    if (stop.stop_requested()) return ctrl_c.exit_code();
-    read_back(fast, week, folder / "fast");
-    const counts fast_counts{week, fast, instant.mails, o.weeks};
-    report_throughput(fast_counts, fast, o.weeks);
-    report_failures(fast);
-    all.add(fast_counts.result);
-
-    const std::string file = o.file != "-" ? o.file : write_text(folder / "feed.csv", input);
-    const auto crashed = crash::run(
-        week, {crash::own_file(argv0), file, "--child", folder / "crash"}, folder / "crash",
-        o.crash_after, stop);
-    if (stop.stop_requested()) return ctrl_c.exit_code();
-    all.add(report_crash(crashed));
+    const scene s{o, input, week, folder, ctrl_c.token()};
+    verdict all = replay_twice(s);
+    if (!s.stop.stop_requested()) all = all + as_fast_as_it_can(s);
+    if (!s.stop.stop_requested()) all = all + crash_and_recover(s, argv0);
+    if (s.stop.stop_requested()) return ctrl_c.exit_code();
 
     report_verdict(week, all);
     if (folder.kept()) say("The archives are in ", folder.path());

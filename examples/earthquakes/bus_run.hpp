@@ -18,7 +18,7 @@
 struct bus_run {
     explicit bus_run(const feed& week) : alerts{week}, counted{week}, archived{week} {}
 
-    steady::time_point begin, produced, end;
+    steady::time_point begin, produced, mailed, end;
     std::atomic<std::uint64_t> published = 0, matched = 0, not_taken = 0;  // by the producers
     tally alerts, counted, archived;                                       // `archived`: read back
     std::array<std::uint64_t, 2> counted_by{};
@@ -45,10 +45,8 @@ struct verdict {
     std::uint64_t lost = 0, twice = 0;
     bool adds_up = true;
 
-    void add(const verdict& v) {
-        lost += v.lost;
-        twice += v.twice;
-        adds_up = adds_up && v.adds_up;
+    friend verdict operator+(const verdict& a, const verdict& b) {
+        return {a.lost + b.lost, a.twice + b.twice, a.adds_up && b.adds_up};
     }
     [[nodiscard]] bool fine() const { return lost == 0 && twice == 0 && adds_up; }
 };
@@ -75,3 +73,8 @@ struct counts {
     tally::sums alerts, counted, mailed, archived, together;
     verdict result;
 };
+
+inline verdict of_mails(const feed& week, const tally& mails) {
+    const auto s = mails.compare(week, 1, counts::everything);
+    return {s.lost, s.twice};
+}

@@ -15,12 +15,11 @@ struct sample {
     std::size_t value;
 };
 
-/// From second 0 to the last of the samples, which are in order of time.
-inline std::string chart(const std::vector<sample>& samples) {
+/// Of samples in order of time, from second 0 to `seconds`.
+inline std::string chart(const std::vector<sample>& samples, double seconds) {
     constexpr std::size_t width = 72, height = 8, ticks = 4;
     static constexpr std::array<const char*, 9> eighths{
         " ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    const double seconds = samples.empty() ? 1 : std::max(samples.back().at, 1e-3);
 
     // A value stays until the next sample, so a column without one shows what was before.
     std::vector<std::size_t> columns(width, 0);
@@ -37,7 +36,7 @@ inline std::string chart(const std::vector<sample>& samples) {
 
     std::string picture;
     for (std::size_t row = height; row-- > 0;) {
-        const bool labelled = row == height - 1 || row == height / 2 - 1;
+        const bool labelled = row == height - 1 || (row == height / 2 - 1 && top > 1);
         picture += right(labelled ? grouped(top * (row + 1) / height) : "", 5) +
                    (labelled ? " ┤" : " │");
         for (const std::size_t value : columns) {

@@ -176,6 +176,7 @@ inline crash_report run(const feed& week, std::vector<std::string> command, cons
         if (!archiving.kill()) throw std::runtime_error{"the child ended before it was killed"};
         while (archiving.hear(n, {}) == child::heard::news) note(n);
     }
+    if (stop.stop_requested()) return report;
     if (report.returned == 0) throw std::runtime_error{"the child archived nothing in time"};
 
     std::optional<std::uint64_t> next;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "crash.hpp"
 #include "feed.hpp"
 #include "measure.hpp"
+#include "options.hpp"
 #include "replay.hpp"
 #include "text.hpp"
 
@@ -23,6 +25,7 @@ using seconds = std::chrono::duration<double>;
 template <class... Parts>
 void say(const Parts&... parts) {
     (std::cout << ... << parts) << std::endl;  // seen at once: the next one may take a while
+    if (!std::cout) throw std::runtime_error{"standard output can't be written"};
 }
 
 /// The most events in any second of a replay.
@@ -38,9 +41,8 @@ inline std::size_t busiest_second(const feed& week, double length) {
     return most;
 }
 
-inline void report_input(const feed& week, const std::string& name, double length, seconds mean,
-                         seconds each) {
-    say("Feed     ", name == "-" ? "standard input" : name);
+inline void report_input(const feed& week, const options& o, seconds mean, seconds each) {
+    say("Feed     ", o.file == "-" ? "standard input" : o.file);
     say("         ", counted(week.quakes.size(), "event"), " of ",
         counted(week.networks.size(), "network"), ", ", readable(week.quakes.front().at), " to ",
         readable(week.quakes.back().at), " UTC, ", counted(week.bad.size(), "bad line"));
@@ -48,12 +50,14 @@ inline void report_input(const feed& week, const std::string& name, double lengt
     for (std::size_t i = 0; i < std::min(shown, week.bad.size()); ++i)
         say("           line ", week.bad[i].number, ": ", week.bad[i].why);
     if (week.bad.size() > shown) say("           and ", grouped(week.bad.size() - shown), " more");
-    say("Replay   in ", text("%.4g", length), " s: ", text("%.1f", 1 / mean.count()),
-        " events a second on average, ", busiest_second(week, length), " in the busiest one");
+    say("Replay   in ", text("%.4g", o.seconds), " s: ", text("%.1f", 1 / mean.count()),
+        " events a second on average, ", busiest_second(week, o.seconds), " in the busiest one");
     const double faster = 100 * (mean / each - 1);
     say("Mailer   ", readable(each), " a mail: ", text("%.1f", 1 / each.count()), " a second, ",
         text("%.1f", std::abs(faster)), " % ", faster < 0 ? "slower" : "faster",
         " than the feed's mean");
+    say("\nThe week twice, ", text("%.4g", o.seconds),
+        " s each: producers call the mailer, then they publish ...");
 }
 
 inline void report_waits(const replayed& direct, const replayed& through, wait_times archive) {
@@ -74,11 +78,11 @@ inline void report_waits(const replayed& direct, const replayed& through, wait_t
     say("\nHanded off: what an event costs      ", "        p50       p99       max      late");
     replay_row("a producer that calls the mailer", direct);
     replay_row("a producer that publishes to all four", through);
-    row("the archive's own thread, each synced", archive, "");
+    row("the archive's thread, every_append", archive, "");
     say("  late: how long after its time an event was begun, at worst");
 }
 
-inline void report_backlog(const bus_run& run, const replayed& r, std::size_t capacity) {
+inline void report_backlog(const bus_run& run, const replayed& r, const options& o) {
     std::vector<sample> samples;
     const auto add = [&](steady::time_point at, std::size_t value) {
         samples.push_back({seconds{at - r.begin}.count(), value});
@@ -94,15 +98,22 @@ inline void report_backlog(const bus_run& run, const replayed& r, std::size_t ca
     const auto peak = std::max_element(samples.begin(), samples.end(), less);
     auto drained = std::find_if(peak, samples.end(), empty);
     if (drained == samples.end()) --drained;
-    say("\nPeaks shaved: mails that wait in the queue of ", grouped(capacity), "\n", chart(samples),
-        "  peak ", grouped(peak->value), " at ", text("%.1f", peak->at), " s, drained at ",
-        text("%.1f", drained->at), " s; the last mail was out ", readable(run.end - run.produced),
+    say("\nPeaks shaved: mails that wait in the queue of ", grouped(o.capacity), "\n",
+        chart(samples, std::max(o.seconds, samples.back().at)), "  peak ", grouped(peak->value),
+        " at ", text("%.1f", peak->at), " s, drained at ", text("%.1f", drained->at),
+        " s; the last mail was out ", readable(run.mailed - run.produced),
         " after the last event was in");
 }
 
 inline std::string row_of(const tally::sums& s) {
     return right(grouped(s.expected), 11) + right(grouped(s.got), 11) + right(grouped(s.lost), 9) +
            right(grouped(s.twice), 9) + "   ";
+}
+
+inline void report_failures(const bus_run& run) {
+    if (!run.archive_answer) say("  the archive answered: ", run.archive_answer.name());
+    if (run.not_taken > 0) say("  not taken by their queue: ", grouped(run.not_taken));
+    if (run.damaged > 0) say("  damaged in the archive: ", grouped(run.damaged));
 }
 
 inline void report_counts(const counts& c, const bus_run& run) {
@@ -115,12 +126,7 @@ inline void report_counts(const counts& c, const bus_run& run) {
     say("  together       ", row_of(c.together), grouped(run.matched), " matched by topics");
     say("  the group worked out: strongest ", text("%.1f", run.worked_out.strongest), ", ",
         run.worked_out.where);
-}
-
-inline void report_failures(const bus_run& run) {
-    if (!run.archive_answer) say("  the archive answered: ", run.archive_answer.name());
-    if (run.not_taken > 0) say("  not taken by their queue: ", grouped(run.not_taken));
-    if (run.damaged > 0) say("  damaged in the archive: ", grouped(run.damaged));
+    report_failures(run);
 }
 
 inline void report_throughput(const counts& c, const bus_run& run, std::uint64_t times) {
@@ -135,6 +141,7 @@ inline void report_throughput(const counts& c, const bus_run& run, std::uint64_t
         " deliveries arrived, ", grouped(c.together.lost), " lost, ", grouped(c.together.twice),
         " twice");
     say("  the archive's policy here is process_crash: an event survives SIGKILL, not a power cut");
+    report_failures(run);
 }
 
 inline verdict report_crash(const crash_report& c) {

@@ -70,7 +70,9 @@ public:
     interrupts() {
         sigemptyset(&signals_);
         for (const int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, s);
-        pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+        sigset_t blocked = signals_;
+        sigaddset(&blocked, SIGPIPE);  // a report that nobody reads any more is an error of write
+        pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
         thread_ = std::thread{[this] {
             for (;;) {
                 int signal = 0;

@@ -36,6 +36,7 @@ public:
     std::atomic<int> synced{0};  ///< sync_data calls
     std::atomic<int> opened{0};
     std::size_t most = static_cast<std::size_t>(-1);  ///< bytes a write or read takes at once
+    bool real_syncs = true;                           ///< false: a sync says ok and does nothing
     std::int64_t time = 0;                            ///< 0: the real one
     std::uint64_t chance = 0;                         ///< 0: the real one; else multiples of it
     std::function<void()> on_sync_data;
@@ -63,13 +64,13 @@ public:
     }
     int sync(int fd) override {
         if (const int e = next(call::sync)) return -e;
-        return linux_files::sync(fd);
+        return real_syncs ? linux_files::sync(fd) : 0;
     }
     int sync_data(int fd) override {
         ++synced;
         if (on_sync_data) on_sync_data();
         if (const int e = next(call::sync_data)) return -e;
-        return linux_files::sync_data(fd);
+        return real_syncs ? linux_files::sync_data(fd) : 0;
     }
     int rename(const char* from, const char* to) override {
         if (const int e = next(call::rename)) return -e;

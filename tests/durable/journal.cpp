@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <penstock/durable/durable_queue.hpp>
+#include <penstock/durable/journal.hpp>
+
+#include "durable/faulty_files.hpp"
+#include "durable/scratch.hpp"
+
+using namespace penstock;
+namespace fs = std::filesystem;
+
+namespace {
+
+const journal_options small{.sync = sync::process_crash, .segment_bytes = 16 * 1024};
+
+std::size_t segments_in(const std::string& path) {
+    std::size_t n = 0;
+    for (const auto& e : fs::directory_iterator{path}) n += e.path().extension() == ".segment";
+    return n;
+}
+
+void fill(durable_queue<std::uint64_t>& q, std::uint64_t from, std::uint64_t to) {
+    for (; from < to; ++from) REQUIRE(q.send(from));
+}
+
+}  // namespace
+
+TEST_CASE("constructors name the path and the operation they failed at") {
+    scratch dir;
+    try {
+        journal j{dir.path("no/such/parent")};
+        FAIL("opened");
+    } catch (const std::system_error& e) {
+        CHECK(e.code() == std::errc::no_such_file_or_directory);
+        CHECK(std::string{e.what()}.find("create the directory") != std::string::npos);
+        CHECK(std::string{e.what()}.find(dir.path("no/such/parent")) != std::string::npos);
+    }
+    std::ofstream{dir.path("file")} << "x";
+    CHECK_THROWS_AS(journal{dir.path("file")}, std::system_error);
+    for (const std::uint64_t bytes : {0ull, 4096ull, 16385ull, 1ull << 31})
+        CHECK_THROWS_AS((journal{dir.path("j"), {.segment_bytes = bytes}}), std::invalid_argument);
+}
+
+TEST_CASE("a second writer is refused with the holder's process id") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    const auto refused = [&] {
+        try {
+            journal other{dir.path("j"), small};
+            return std::string{"opened"};
+        } catch (const std::system_error& e) {
+            if (e.code() != std::errc::device_or_resource_busy) return std::string{"another error"};
+            return std::string{e.what()};
+        }
+    };
+    const std::string pid = std::to_string(::getpid());
+    CHECK(refused().find("process " + pid + ",") != std::string::npos);  // in this process
+
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const std::string what = refused();  // and in another
+        (void)!::write(ends[1], what.data(), what.size());
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    char text[512] = {};
+    const auto n = ::read(ends[0], text, sizeof text - 1);
+    ::close(ends[0]);
+    ::waitpid(child, nullptr, 0);
+    REQUIRE(n > 0);
+    CHECK(std::string{text}.find("process " + pid + ",") != std::string::npos);
+
+    j.close();
+    CHECK(refused() == "opened");
+}
+
+TEST_CASE("a message as large as promised goes through, one byte more is too_large") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    durable_queue<std::string> q{j, "q"};
+    const auto largest = j.largest_message();
+    CHECK(largest > 8000);
+    for (int i = 0; i < 5; ++i) REQUIRE(q.send(std::string(largest, 'a')));
+    CHECK(q.send(std::string(largest + 1, 'b')) == status::too_large);
+    auto g = q.group("g");
+    for (int i = 0; i < 5; ++i) {
+        auto d = g.try_receive();
+        REQUIRE(d);
+        CHECK(d->size() == largest);
+        REQUIRE(d.accept());
+    }
+    CHECK(g.try_receive().status() == status::empty);
+}
+
+TEST_CASE("a journal rolls over many segments and reads them all after reopening") {
+    scratch dir;
+    {
+        durable_queue<std::uint64_t> q{dir.path("j"), small};
+        fill(q, 0, 5000);
+    }
+    CHECK(segments_in(dir.path("j")) >= 12);
+    durable_queue<std::uint64_t> q{dir.path("j"), small};
+    auto g = q.group("g");
+    for (std::uint64_t i = 0; i < 5000; ++i) {
+        auto d = g.try_receive();
+        REQUIRE(d);
+        REQUIRE(*d == i);
+        REQUIRE(d.accept());
+    }
+}
+
+TEST_CASE("opening reads the last segment only, however many there are") {
+    scratch dir;
+    faulty_files files;
+    std::uint64_t sent = 0;
+    for (const std::uint64_t more : {100u, 5000u, 10000u}) {
+        journal_options options = small;
+        options.files = files;
+        files.opened = 0;
+        durable_queue<std::uint64_t> q{dir.path("j"), options};
+        CHECK(q.report().segments_read == 1);
+        CHECK(q.report().records_read < 500);
+        CHECK(files.opened < 12);  // files and directories alike
+        fill(q, sent, sent + more);
+        sent += more;
+        auto g = q.group("g");
+        for (int i = 0; i < 50; ++i) REQUIRE(g.try_receive().accept());
+    }
+    CHECK(segments_in(dir.path("j")) > 30);
+    durable_queue<std::uint64_t> q{dir.path("j"), small};
+    CHECK(q.report().segments_read == 1);
+    CHECK(*q.group("g").try_receive() == 150);  // a cursor from far behind came with the snapshot
+}
+
+TEST_CASE("trim removes what every group has accepted and nothing else") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    durable_queue<std::uint64_t> q{j, "q"};
+    fill(q, 0, 3000);
+    CHECK(*j.trim() == 0);  // nobody has read it yet
+    auto fast = q.group("fast", {.prefetch = 8});
+    auto slow = q.group("slow", {.prefetch = 8});
+    for (int i = 0; i < 3000; ++i) REQUIRE(fast.try_receive().accept());
+    CHECK(*j.trim() == 0);
+    for (int i = 0; i < 1000; ++i) REQUIRE(slow.try_receive().accept());
+    const std::size_t before = segments_in(dir.path("j"));
+    const std::uint64_t removed = *j.trim();
+    CHECK(removed >= 2);
+    CHECK(segments_in(dir.path("j")) == before - removed);
+    CHECK(*slow.try_receive() == 1000);
+    CHECK(fast.try_receive().status() == status::empty);
+
+    auto late = q.group("late", {.prefetch = 8});  // begins at the oldest there is
+    const std::uint64_t oldest = *late.try_receive();
+    CHECK(oldest > 0);
+    CHECK(oldest <= 1000);
+}
+
+TEST_CASE("a quiet stream does not hold back trim, one without a group does") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    durable_queue<std::uint64_t> busy{j, "busy"};
+    durable_queue<std::uint64_t> quiet{j, "quiet"};
+    REQUIRE(quiet.send(1));
+    auto b = busy.group("g");
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+        REQUIRE(busy.send(i));
+        REQUIRE(b.try_receive().accept());
+    }
+    CHECK(*j.trim() == 0);
+    auto q = quiet.group("g");
+    CHECK(*j.trim() == 0);
+    REQUIRE(q.try_receive().accept());
+    CHECK(*j.trim() > 5);
+    CHECK(segments_in(dir.path("j")) == 1);
+}
+
+TEST_CASE("disk use stays bounded when a queue is consumed and trimmed, across reopenings") {
+    scratch dir;
+    std::uint64_t sent = 0, seen = 0;
+    for (int process = 0; process < 6; ++process) {
+        durable_queue<std::uint64_t> q{dir.path("j"), small};
+        auto g = q.group("g");
+        for (int i = 0; i < 1500; ++i) {
+            REQUIRE(q.send(sent++));
+            if (i % 100 == 99) {
+                while (auto d = g.try_receive()) {
+                    REQUIRE(*d == seen++);
+                    REQUIRE(d.accept());
+                }
+                REQUIRE(q.trim());
+                REQUIRE(segments_in(dir.path("j")) <= 3);
+            }
+        }
+    }
+    CHECK(seen == sent);
+}
+
+TEST_CASE("under manual, appended runs ahead and sync catches up") {
+    scratch dir;
+    journal j{dir.path("j"), {.sync = sync::manual, .segment_bytes = 16 * 1024}};
+    durable_queue<std::uint64_t> q{j, "q"};
+    fill(q, 0, 3);
+    CHECK(j.appended() > j.synced());
+    CHECK(*q.group("g").try_receive() == 0);  // appended is enough to be handed out
+    REQUIRE(j.sync());
+    CHECK(j.synced() == j.appended());
+}
+
+TEST_CASE("one sync serves all who wait for it") {
+    scratch dir;
+    faulty_files files;
+    journal j{dir.path("j"), {.segment_bytes = 256 * 1024, .files = files}};
+    durable_queue<std::uint64_t> q{j, "q"};
+    // Each sync waits until the other senders have appended, so that there is something to share.
+    constexpr std::uint64_t senders = 8, each = 20;
+    std::atomic<std::uint64_t> calls{0};
+    files.synced = 0;
+    files.on_sync_data = [&] {
+        for (int i = 0; i < 2000 && calls.load() < senders; ++i) std::this_thread::yield();
+    };
+    std::vector<std::thread> threads;
+    for (std::uint64_t s = 0; s < senders; ++s)
+        threads.emplace_back([&] {
+            for (std::uint64_t i = 0; i < each; ++i) {
+                ++calls;
+                CHECK(q.send(i));
+            }
+        });
+    for (auto& t : threads) t.join();
+    const int syncs = files.synced;
+    CHECK(syncs < static_cast<int>(senders * each));
+    MESSAGE((senders * each) << " sends, " << syncs << " syncs");
+}
+
+TEST_CASE("many openings leave a journal as it was, though each writes its epoch") {
+    scratch dir;
+    { fill(*std::make_unique<durable_queue<std::uint64_t>>(dir.path("j"), small), 0, 10); }
+    for (int i = 0; i < 400; ++i) {
+        durable_queue<std::uint64_t> q{dir.path("j"), small};
+        REQUIRE(q.report().damage.empty());
+        REQUIRE(q.report().torn_bytes == 0);
+        if (i % 100 == 0)
+            fill(q, 10 + static_cast<std::uint64_t>(i), 11 + static_cast<std::uint64_t>(i));
+    }
+    durable_queue<std::uint64_t> q{dir.path("j"), small};
+    auto g = q.group("g");
+    std::vector<std::uint64_t> seen;
+    while (auto d = g.try_receive()) {
+        seen.push_back(*d);
+        REQUIRE(d.accept());
+    }
+    CHECK(seen == std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 110, 210, 310});
+}
+
+TEST_CASE("streams and groups that would not fit a snapshot are refused while opening them") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    durable_queue<std::uint64_t> q{j, "q"};
+    CHECK_THROWS_AS((void)q.group("g", {.prefetch = 5000}), std::length_error);
+    CHECK_THROWS_AS((void)q.group(""), std::invalid_argument);
+    CHECK_THROWS_AS((void)q.group(std::string(2000, 'n')), std::invalid_argument);
+    CHECK(q.group("g").try_receive().status() == status::empty);
+}
+
+TEST_CASE("a journal keeps the segment size that it was created with") {
+    scratch dir;
+    { journal j{dir.path("j"), small}; }
+    journal j{dir.path("j"), {.segment_bytes = 1 << 20}};
+    CHECK(j.segment_bytes() == 16 * 1024);
+}
+
+TEST_CASE("a closed journal answers closed, and a moved one goes on") {
+    scratch dir;
+    journal a{dir.path("j"), small};
+    durable_queue<std::uint64_t> q{a, "q"};
+    journal b{std::move(a)};
+    REQUIRE(q.send(1));
+    b.close();
+    CHECK(q.send(2) == status::closed);
+    CHECK(b.trim().status() == status::closed);
+    CHECK(b.failure().empty());
+}

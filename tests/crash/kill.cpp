@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSL-1.0
+// SIGKILL in the middle of the work. A child sends and accepts, and tells its parent through a pipe
+// what has returned; the parent kills it, opens the journal and compares with its own list.
+//
+//   PENSTOCK_CRASH_POINTS=2000 tests/run crash
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <penstock/durable/durable_queue.hpp>
+
+#include "durable/scratch.hpp"
+
+using namespace penstock;
+
+namespace {
+
+struct message {
+    std::uint64_t id;
+    std::uint64_t filling[6];
+};
+message with_id(std::uint64_t id) {
+    message m{id, {}};
+    for (std::uint64_t i = 0; i < 6; ++i) m.filling[i] = id * (i + 3);
+    return m;
+}
+
+/// What the child says: one write, which a pipe does not cut.
+struct told {
+    std::uint64_t id;
+    std::uint64_t accepted;
+};
+
+struct work {
+    penstock::sync policy;
+    int senders, members;
+};
+
+/// Never returns: works until it is killed.
+[[noreturn]] void child(const std::string& path, const work& w, std::uint64_t first, int pipe) {
+    try {
+        durable_queue<message> q{path, {.sync = w.policy, .segment_bytes = 32 * 1024}};
+        const auto tell = [pipe](std::uint64_t id, bool accepted) {
+            const told t{id, accepted};
+            if (::write(pipe, &t, sizeof t) != sizeof t) ::_exit(3);
+        };
+        std::vector<std::thread> threads;
+        for (int s = 0; s < w.senders; ++s)
+            threads.emplace_back([&, s] {
+                for (auto id = first + static_cast<std::uint64_t>(s);;
+                     id += static_cast<std::uint64_t>(w.senders)) {
+                    if (!q.send(with_id(id))) ::_exit(4);
+                    tell(id, false);
+                }
+            });
+        for (int m = 0; m < w.members; ++m)
+            threads.emplace_back([&] {
+                auto g = q.group("work", {.prefetch = 32});
+                for (std::uint64_t turn = 0;; ++turn) {
+                    auto d = g.receive();
+                    if (!d) ::_exit(5);
+                    if (turn % 7 == 3) continue;  // released: delivered again
+                    const std::uint64_t id = d->id;
+                    if (!d.accept()) ::_exit(6);
+                    tell(id, true);
+                }
+            });
+        for (auto& t : threads) t.join();
+    } catch (...) {
+    }
+    ::_exit(7);
+}
+
+std::uint64_t points() {
+    const char* const asked = std::getenv("PENSTOCK_CRASH_POINTS");
+    return asked ? std::strtoull(asked, nullptr, 10) : 240;
+}
+
+class matrix {
+public:
+    explicit matrix(const work& w) : work_{w} {}
+
+    void run(std::uint64_t count) {
+        for (std::uint64_t point = 0; point < count; ++point) {
+            CAPTURE(point);
+            kill_once(1 + next(point % 4 == 0 ? 400 : 40));
+            check();
+        }
+        MESSAGE(count << " kills: " << sent_.size() << " sends and " << accepted_.size()
+                      << " accepts had returned, " << unreported_ << " more had happened");
+        CHECK(sent_.size() > count);
+    }
+
+private:
+    void kill_once(std::uint64_t after) {
+        int ends[2];
+        REQUIRE(::pipe(ends) == 0);
+        const pid_t pid = ::fork();
+        REQUIRE(pid >= 0);
+        if (pid == 0) {
+            ::close(ends[0]);
+            child(dir_.path("j"), work_, first_, ends[1]);
+        }
+        ::close(ends[1]);
+        told t{};
+        std::uint64_t heard = 0;
+        // What was told before the kill counts, also what is read after it.
+        while (::read(ends[0], &t, sizeof t) == sizeof t) {
+            (t.accepted != 0 ? accepted_ : sent_).insert(t.id);
+            if (++heard == after) ::kill(pid, SIGKILL);
+        }
+        ::close(ends[0]);
+        int how = 0;
+        REQUIRE(::waitpid(pid, &how, 0) == pid);
+        REQUIRE(WIFSIGNALED(how));  // else it gave up by itself: its exit code says where
+        REQUIRE(WTERMSIG(how) == SIGKILL);
+        first_ += 1'000'000;
+    }
+
+    void check() {
+        durable_queue<message> q{
+            dir_.path("j"), {.sync = work_.policy, .segment_bytes = 32 * 1024}};
+        REQUIRE(q.report().damage.empty());
+
+        // Every send that returned is there exactly once, whole, and per sender in order.
+        auto audit = q.group("audit", {.prefetch = 32});
+        std::array<std::uint64_t, 8> last{};
+        std::set<std::uint64_t> now;
+        while (auto d = audit.try_receive()) {
+            const message expected = with_id(d->id);
+            REQUIRE(
+                std::equal(std::begin(expected.filling), std::end(expected.filling), d->filling));
+            REQUIRE(there_.insert(d->id).second);
+            auto& before = last[d->id % static_cast<std::uint64_t>(std::max(1, work_.senders))];
+            REQUIRE(before < d->id + 1);
+            before = d->id + 1;
+            now.insert(d->id);
+            REQUIRE(d.accept());
+        }
+        for (const std::uint64_t id : sent_) REQUIRE(there_.count(id) == 1);
+        REQUIRE(there_.size() - sent_.size() <=
+                unreported_ + static_cast<std::uint64_t>(work_.senders));
+        unreported_ = there_.size() - sent_.size();
+
+        // What was accepted does not come again; what was not comes.
+        auto group = q.group("work", {.prefetch = 32});
+        std::set<std::uint64_t> left;
+        while (auto d = group.try_receive()) {
+            REQUIRE(accepted_.count(d->id) == 0);
+            REQUIRE(done_.count(d->id) == 0);
+            REQUIRE(left.insert(d->id).second);
+            REQUIRE(d.accept());
+        }
+        std::uint64_t missing = 0;
+        for (const std::uint64_t id : now)
+            missing += left.count(id) == 0 && accepted_.count(id) == 0;
+        REQUIRE(missing <=
+                static_cast<std::uint64_t>(work_.members));  // accepted, not told any more
+        done_.insert(now.begin(), now.end());
+        REQUIRE(q.trim());
+    }
+
+    std::uint64_t next(std::uint64_t below) {
+        random_ ^= random_ << 13;
+        random_ ^= random_ >> 7;
+        random_ ^= random_ << 17;
+        return random_ % below;
+    }
+
+    work work_;
+    scratch dir_;
+    std::uint64_t first_ = 1;
+    std::uint64_t random_ = 0x2545F4914F6CDD1D;
+    std::set<std::uint64_t> sent_, accepted_;  // told by the children
+    std::set<std::uint64_t> there_, done_;     // found in the journal, and handled
+    std::uint64_t unreported_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("killed while sending: every send that returned is there exactly once") {
+    matrix{{sync::process_crash, 1, 0}}.run(points() / 4);
+}
+
+TEST_CASE(
+    "killed while several send, receive, release and accept: nothing lost, no accept undone") {
+    matrix{{sync::process_crash, 2, 2}}.run(points() / 2);
+}
+
+TEST_CASE("killed under every_append") { matrix{{sync::every_append, 2, 1}}.run(points() / 4); }

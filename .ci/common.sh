@@ -203,6 +203,6 @@ list() {
     for source in "$root/$1"/*.cpp; do
         [[ -e $source ]] || continue
         name=${source##*/}
-        printf '%-20s %s\n' "${name%.cpp}" "$(sed -n '/SPDX/d; s|^// *||p; q' "$source")"
+        printf '%-28s %s\n' "${name%.cpp}" "$(sed -n '/SPDX/d; s|^// *||p; q' "$source")"
     done
 }

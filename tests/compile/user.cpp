@@ -32,11 +32,22 @@ bool through_channel() {
     return sum == 15 && tx.try_send(job{}) == penstock::status::closed;
 }
 
+bool through_bus() {
+    penstock::bus events;
+    int sum = 0;
+    auto direct = events.subscribe<job>("job.*", [&](const job& j) { sum += j.id; });
+    auto pulled = events.subscribe<job>("job.#");
+    events.topic<job>("job.new").publish(job{7, nullptr});
+    events.publish("job.old", job{8, nullptr});
+    auto got = pulled.receive();
+    return sum == 15 && got && (**got).id == 7;
+}
+
 }  // namespace
 
 int main() {
-    bool ok = through(penstock::spsc_ring<job>{2}) && through(penstock::mpmc_ring<job>{2}) &&
-              through_channel<penstock::spsc_ring<job>>() &&
+    bool ok = through_bus() && through(penstock::spsc_ring<job>{2}) &&
+              through(penstock::mpmc_ring<job>{2}) && through_channel<penstock::spsc_ring<job>>() &&
               through_channel<penstock::mpmc_ring<job>>();
     return ok ? 0 : 1;
 }

@@ -32,4 +32,12 @@ class message;
 template <class T>
 class topic;
 
+class journal;
+template <class T>
+class durable_queue;
+template <class T>
+class durable_group;
+template <class T>
+class delivery;
+
 }  // namespace penstock::inline PENSTOCK_ABI

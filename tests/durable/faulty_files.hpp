@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include <penstock/core/os_file_system.hpp>
+#include <penstock/core/os_files.hpp>
 
 class faulty_files final : public penstock::os::linux_files {
 public:

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include <penstock/core/os_file_system.hpp>
+#include <penstock/core/os_files.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace os {
@@ -174,12 +174,14 @@ public:
     [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
     [[nodiscard]] file_system_ref files() const noexcept { return files_; }
 
-    /// Creates it where it is missing; its parents must be there.
-    trouble make(bool& created) {
+    /// Creates it where it is missing, and syncs its parent, which must be there.
+    trouble make() {
         const int answer = files_->make_directory(path_.c_str());
-        created = answer == 0;
         if (answer == -EEXIST) return {};
-        return detail::trouble_of(answer, "create the directory");
+        if (answer < 0) return detail::trouble_of(answer, "create the directory");
+        const auto slash = path_.find_last_of('/');
+        if (slash == std::string::npos) return directory{files_, "."}.sync();
+        return directory{files_, path_.substr(0, slash == 0 ? 1 : slash)}.sync();
     }
     trouble list(std::vector<std::string>& names) const {
         return detail::trouble_of(files_->list(path_.c_str(), names), "list");

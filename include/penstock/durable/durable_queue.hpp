@@ -22,7 +22,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,8 +47,8 @@ public:
 
     durable_queue(journal& in, const std::string& name)
         : journal_{in.core_},
-          stream_{&journal_->declare(name, detail::stream_type_name<T>(), detail::type_version<T>(),
-                                     detail::type_size<T>())} {}
+          stream_{&journal_->declare(name, {detail::stream_type_name<T>(),
+                                            detail::type_version<T>(), detail::type_size<T>()})} {}
     explicit durable_queue(std::string path, const journal_options& options = {})
         : durable_queue{journal{std::move(path), options}} {}
 
@@ -76,11 +75,11 @@ public:
         return own_->trim();
     }
     /// What opening and reading found: see journal::report.
-    [[nodiscard]] journal_report report() const { return journal_->report(); }
+    [[nodiscard]] journal_report report() const { return journal_->found().get(); }
 
 private:
     explicit durable_queue(journal&& own) : durable_queue{own, "queue"} {
-        own_.emplace(std::move(own));
+        own_ = std::make_unique<journal>(std::move(own));
     }
 
     status send_to(std::uint32_t topic, const T& value) {
@@ -93,7 +92,7 @@ private:
         }
     }
 
-    std::optional<journal> own_;
+    std::unique_ptr<journal> own_;  // closed with the queue
     std::shared_ptr<detail::journal_core> journal_;
     detail::stream_state* stream_;
 };

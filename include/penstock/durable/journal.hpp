@@ -74,7 +74,7 @@ public:
     }
 
     /// What opening and reading found.
-    [[nodiscard]] journal_report report() const { return core_->report(); }
+    [[nodiscard]] journal_report report() const { return core_->found().get(); }
     /// What made it answer failed; empty while nothing did.
     [[nodiscard]] std::string failure() const { return core_->failure(); }
     [[nodiscard]] const std::string& path() const noexcept { return core_->path(); }

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include <penstock/core/clock.hpp>
-#include <penstock/core/os_file_system.hpp>
+#include <penstock/core/os_files.hpp>
 #include <penstock/durable/sync.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {

@@ -20,29 +20,40 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
+/// What a stream holds, as its codec says (durable/codec.hpp).
+struct stream_type {
+    std::string name;
+    std::uint32_t version = 0;
+    std::uint32_t size = 0;  // 0: not fixed
+
+    friend bool operator==(const stream_type&, const stream_type&) = default;
+    [[nodiscard]] std::string spelled() const {
+        return name + " version " + std::to_string(version) +
+               (size > 0 ? " of " + std::to_string(size) + " bytes" : std::string{});
+    }
+};
+
 struct stream_entry {
     std::uint16_t id = 0;
-    std::uint32_t version = 0;
-    std::uint32_t size = 0;   // 0: not fixed
     std::uint64_t first = 0;  // no message is before this offset
     std::string name;
-    std::string type;
+    stream_type type{};
 
     void write(byte_writer& to) const {
-        to.put(id).put(std::uint16_t{0}).put(version).put(size);
+        to.put(id).put(std::uint16_t{0}).put(type.version).put(type.size);
         to.put(static_cast<std::uint16_t>(name.size()));
-        to.put(static_cast<std::uint16_t>(type.size())).put(first).put(name).put(type);
+        to.put(static_cast<std::uint16_t>(type.name.size())).put(first).put(name).put(type.name);
     }
     void read(byte_reader& from) {
         id = from.get<std::uint16_t>();
         from.get<std::uint16_t>();
-        version = from.get<std::uint32_t>();
-        size = from.get<std::uint32_t>();
+        type.version = from.get<std::uint32_t>();
+        type.size = from.get<std::uint32_t>();
         const auto name_bytes = from.get<std::uint16_t>();
         const auto type_bytes = from.get<std::uint16_t>();
         first = from.get<std::uint64_t>();
         name = from.get_text(name_bytes);
-        type = from.get_text(type_bytes);
+        type.name = from.get_text(type_bytes);
     }
 };
 
@@ -112,7 +123,7 @@ public:
     /// may: a snapshot has to fit whenever a segment begins.
     [[nodiscard]] std::uint64_t largest_snapshot() const {
         std::uint64_t n = 8;
-        for (const auto& s : streams) n += 24 + s.name.size() + s.type.size();
+        for (const auto& s : streams) n += 24 + s.name.size() + s.type.name.size();
         for (const auto& g : groups)
             n += 24 + g.name.size() + 8 * std::max<std::uint64_t>(g.most, g.accepted.size());
         return format::record_bytes(n);

@@ -170,7 +170,7 @@ private:
         format::record again;
         const std::uint64_t byte = e.offset % journal_.segment_bytes();
         if (format::read(in->page(), byte, e.epoch, again) != format::found::record) {
-            journal_.found_damage({number, byte}, 0, "a record that held before does not hold");
+            journal_.found().damage({number, byte}, 0, "a record that held before does not hold");
             return status::failed;
         }
         e.now = state::out;
@@ -236,7 +236,7 @@ private:
         std::shared_ptr<const segment> in;
         if (auto fault = journal_.segments().find(segment_, in)) {
             if (fault.trouble) return false;
-            journal_.found_damage({segment_, 0}, journal_.segment_bytes(), fault.damage);
+            journal_.found().damage({segment_, 0}, journal_.segment_bytes(), fault.damage);
             if (!journal_.options().skip_damage) return false;
             begin(segment_ + 1);
             return true;
@@ -250,7 +250,7 @@ private:
         scanner behind = scan_;
         const bool more = behind.skip_damage();
         const std::uint64_t end = more ? behind.at() : journal_.segment_bytes();
-        journal_.found_damage({segment_, scan_.at()}, end - scan_.at(), "records do not hold");
+        journal_.found().damage({segment_, scan_.at()}, end - scan_.at(), "records do not hold");
         if (!journal_.options().skip_damage) return false;
         if (more) {
             scan_ = std::move(behind);

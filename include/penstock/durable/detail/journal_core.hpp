@@ -19,6 +19,7 @@
 
 #include <penstock/core/status.hpp>
 #include <penstock/durable/detail/catalog.hpp>
+#include <penstock/durable/detail/findings.hpp>
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/readers.hpp>
 #include <penstock/durable/detail/recover.hpp>
@@ -35,29 +36,28 @@ class journal_core {
 public:
     journal_core(std::string path, const journal_options& options)
         : options_{options}, directory_{options.files, std::move(path)} {
-        bool made = false;
-        directory_.make(made).raise_if_any(this->path());
-        if (made) sync_parent();
+        directory_.make().raise_if_any(this->path());
         lock_.take(directory_);
-        recovery found{directory_, report_};
-        auto numbers = found.segments();
+        journal_report report;
+        recovery search{directory_, report};
+        auto numbers = search.segments();
         if (numbers.empty()) {
-            report_.created = true;
+            report.created = true;
             if (!segment::size_makes_sense(options_.segment_bytes))
                 throw std::invalid_argument{
                     "penstock: segment_bytes must be a multiple of 4096, from 16384 to 1073741824"};
             writer_.create(options_.segment_bytes);
             numbers.push_back(1);
         }
-        recovered r = found.run(std::move(numbers));
+        recovered r = search.run(std::move(numbers));
         known_ = std::move(r.known);
         for (const auto& s : known_.streams)
             streams_.push_back(std::make_unique<stream_state>(s.id));
         segments_.set_oldest(r.oldest);
-        writer_.open(r, report_.created);
+        writer_.open(r, report.created);
+        found_.set(std::move(report));
     }
     journal_core(const journal_core&) = delete;
-    journal_core& operator=(const journal_core&) = delete;
 
     // Appends ------------------------------------------------------------------------------------
 
@@ -121,24 +121,22 @@ public:
 
     // Streams and groups -------------------------------------------------------------------------
 
-    stream_state& declare(const std::string& name, const std::string& type, std::uint32_t version,
-                          std::uint32_t size) {
+    stream_state& declare(const std::string& name, const stream_type& type) {
         check_name(name);
         std::unique_lock lock{append_mutex_};
         if (const stream_entry* s = known_.stream(name)) {
-            if (s->type != type || s->version != version || s->size != size)
+            if (s->type != type)
                 throw std::invalid_argument{
                     "penstock: stream \"" + name + "\" of " + path() + " holds " +
-                    spelled(s->type, s->version, s->size) + ", not " +
-                    spelled(type, version, size) +
+                    s->type.spelled() + ", not " + type.spelled() +
                     ": open it with that type, or give the new one a stream of its own"};
             return *streams_[s->id - 1u];
         }
         if (known_.streams.size() >= 0xFFFF) throw std::length_error{"penstock: too many streams"};
-        stream_entry s{.version = version, .size = size, .name = name, .type = type};
+        stream_entry s{.name = name, .type = type};
         s.id = static_cast<std::uint16_t>(known_.streams.size() + 1);
         s.first = writer_.end();
-        check_snapshot(24 + name.size() + type.size());
+        check_snapshot(24 + name.size() + type.name.size());
         known_.streams.reserve(s.id);  // what may throw comes first
         streams_.push_back(std::make_unique<stream_state>(s.id));
         stream_state& made = *streams_.back();
@@ -246,19 +244,7 @@ public:
         readers_.notify_everybody();
     }
 
-    [[nodiscard]] journal_report report() const {
-        std::lock_guard lock{report_mutex_};
-        return report_;
-    }
-    void found_damage(const journal_place& at, std::uint64_t bytes, const char* what) noexcept try {
-        std::lock_guard lock{report_mutex_};
-        for (const auto& d : report_.damage) {
-            if (d.at == at) return;
-        }
-        report_.damage.push_back({at, bytes, what});
-    } catch (const std::bad_alloc&) {
-        return;  // the answer `failed` has to do
-    }
+    [[nodiscard]] findings& found() noexcept { return found_; }
     [[nodiscard]] std::string failure() const { return done_.failure(path()); }
     [[nodiscard]] const std::string& path() const noexcept { return directory_.path(); }
     [[nodiscard]] const journal_options& options() const noexcept { return options_; }
@@ -275,15 +261,6 @@ private:
         return s;
     }
 
-    /// So that the directory itself survives power loss.
-    void sync_parent() {
-        const auto slash = path().find_last_of('/');
-        std::string name = path().substr(0, slash == 0 ? 1 : slash);
-        if (slash == std::string::npos) name = ".";
-        os::directory parent{directory_.files(), std::move(name)};
-        parent.sync().raise_if_any(parent.path());
-    }
-
     void check_snapshot(std::uint64_t more) const {
         if (known_.largest_snapshot() + more > writer_.largest_snapshot())
             throw std::length_error{
@@ -295,10 +272,6 @@ private:
         if (name.empty() || name.size() > catalog::longest_name)
             throw std::invalid_argument{
                 "penstock: a stream or group needs a name of 1 to 1024 bytes"};
-    }
-    static std::string spelled(const std::string& type, std::uint32_t version, std::uint32_t size) {
-        return type + " version " + std::to_string(version) +
-               (size > 0 ? " of " + std::to_string(size) + " bytes" : std::string{});
     }
     /// Declaring happens in constructors, where a refusal is an exception.
     void declared(status s) const {
@@ -319,10 +292,8 @@ private:
     writer writer_{directory_, segments_, done_, known_};
 
     reader_list readers_;
+    findings found_;
     sys::atomic<bool> closed_{false};
-
-    mutable sys::mutex report_mutex_;  // guards report_
-    journal_report report_;
 };
 
 }  // namespace detail

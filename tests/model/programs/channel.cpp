@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: BSL-1.0
+// The channel: nothing sent is lost, both sides wake, and close ends both, over each kind of gate.
+#include <chrono>
+#include <optional>
+
+#include <penstock/channel/channel.hpp>
+#include <penstock/channel/ends.hpp>
+#include <penstock/queue/mpmc_ring.hpp>
+#include <penstock/queue/spsc_ring.hpp>
+
+#include "../program.hpp"
+#include "../support.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using model::bag;
+using model::barriers;
+using model::payload;
+using penstock::channel;
+using penstock::mpmc_ring;
+using penstock::spsc_ring;
+using penstock::status;
+namespace sys = penstock::sys;
+
+/// A queue that can't be closed, for the gate that counts tickets: mpmc_ring without its close.
+template <class T>
+class plain_queue {
+public:
+    using value_type = T;
+    static constexpr bool single_producer = false;
+    static constexpr bool single_consumer = false;
+    explicit plain_queue(std::size_t capacity) : ring_{capacity} {}
+    bool try_push(T&& value) { return ring_.try_push(std::move(value)); }
+    bool try_pop(T& value) { return ring_.try_pop(value); }
+    std::optional<T> try_pop() { return ring_.try_pop(); }
+    std::size_t size_approx() const { return ring_.size_approx(); }
+    std::size_t capacity() const { return ring_.capacity(); }
+
+private:
+    mpmc_ring<T> ring_;
+};
+
+template <class Storage>
+using pipe = channel<payload, Storage>;
+
+template <class C>
+bool send(C& c, int value) {
+    return c.send(payload{value}) == status::ok;
+}
+template <class C>
+void receive(C& c, bag& got, int times) {
+    for (int i = 0; i < times; ++i)
+        if (auto x = c.receive()) got.add(x->value());
+}
+template <class C>
+void drain(C& c, bag& got) {
+    while (auto x = c.receive()) got.add(x->value());
+}
+
+// ---- One to one ----
+
+template <class Storage>
+void one_to_one() {
+    pipe<Storage> c{1};
+    bag got;
+    model::threads(
+        [&] {
+            MODEL_CHECK(send(c, 0));
+            MODEL_CHECK(send(c, 1));
+        },
+        [&] { receive(c, got, 2); });
+    MODEL_CHECK(got.values().size() == 2 && got.in_order());
+}
+MODEL_PROGRAM("channel over spsc_ring: capacity 1, two messages", {.barriers = barriers::both}) {
+    one_to_one<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: capacity 1, two messages", {.barriers = barriers::both}) {
+    one_to_one<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: capacity 1, two messages",
+              {.barriers = barriers::both, .departures = 8}) {
+    one_to_one<plain_queue<payload>>();
+}
+
+// ---- Close: the sender's own, with a drain ----
+
+template <class Storage>
+void send_and_close() {
+    pipe<Storage> c{1};
+    bag got;
+    model::threads(
+        [&] {
+            MODEL_CHECK(send(c, 0));
+            c.close();
+            MODEL_CHECK(!send(c, 1));
+        },
+        [&] { drain(c, got); });
+    MODEL_CHECK(got.values().size() == 1);
+}
+MODEL_PROGRAM("channel over spsc_ring: send, close, drain", {.barriers = barriers::both}) {
+    send_and_close<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: send, close, drain", {.barriers = barriers::both}) {
+    send_and_close<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: send, close, drain", {.barriers = barriers::both}) {
+    send_and_close<plain_queue<payload>>();
+}
+
+// ---- Close by a third: what was sent before is received, what was refused isn't ----
+
+template <class Storage>
+void close_against_send() {
+    pipe<Storage> c{1};
+    bag got;
+    bool sent = false;
+    model::threads([&] { sent = send(c, 0); }, [&] { c.close(); }, [&] { drain(c, got); });
+    MODEL_CHECK(got.values().size() == (sent ? 1u : 0u));
+}
+MODEL_PROGRAM("channel over spsc_ring: close against send", {.barriers = barriers::both}) {
+    close_against_send<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: close against send", {.barriers = barriers::both}) {
+    close_against_send<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: close against send", {.barriers = barriers::both}) {
+    close_against_send<plain_queue<payload>>();
+}
+
+template <class Storage>
+void close_wakes_a_sender() {
+    pipe<Storage> c{1};
+    MODEL_CHECK(send(c, 0));
+    model::threads([&] { MODEL_CHECK(!send(c, 1)); }, [&] { c.close(); });
+}
+MODEL_PROGRAM("channel over spsc_ring: close wakes a sender that waits for room",
+              {.barriers = barriers::both}) {
+    close_wakes_a_sender<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: close wakes a sender that waits for room",
+              {.barriers = barriers::both}) {
+    close_wakes_a_sender<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: close wakes a sender that waits for room",
+              {.barriers = barriers::both}) {
+    close_wakes_a_sender<plain_queue<payload>>();
+}
+
+// ---- Several ----
+
+template <class Storage>
+void two_senders() {
+    pipe<Storage> c{1};
+    bag got;
+    model::threads([&] { MODEL_CHECK(send(c, 0)); }, [&] { MODEL_CHECK(send(c, 10)); },
+                   [&] { receive(c, got, 2); });
+    MODEL_CHECK(got.values().size() == 2);
+}
+MODEL_PROGRAM("channel over mpmc_ring: two senders, one receives both, capacity 1",
+              {.barriers = barriers::both, .departures = 11}) {
+    two_senders<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: two senders, one receives both, capacity 1",
+              {.barriers = barriers::both, .departures = 6}) {
+    two_senders<plain_queue<payload>>();
+}
+
+template <class Storage>
+void two_receivers() {
+    pipe<Storage> c{1};
+    bag a, b;
+    model::threads(
+        [&] {
+            MODEL_CHECK(send(c, 0));
+            MODEL_CHECK(send(c, 1));
+        },
+        [&] { receive(c, a, 1); }, [&] { receive(c, b, 1); });
+    MODEL_CHECK(a.values().size() == 1 && b.values().size() == 1 && a.values() != b.values());
+}
+MODEL_PROGRAM("channel over mpmc_ring: a sender of two, two receivers, capacity 1",
+              {.barriers = barriers::both, .departures = 9}) {
+    two_receivers<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: a sender of two, two receivers, capacity 1",
+              {.barriers = barriers::both, .departures = 4}) {
+    two_receivers<plain_queue<payload>>();
+}
+
+// ---- Overflow ----
+
+MODEL_PROGRAM("channel: drop_oldest loses only what on_drop gets", {}) {
+    bag dropped, got;
+    channel<payload> c{{.capacity = 1,
+                        .overflow = penstock::overflow::drop_oldest,
+                        .on_drop = [&](payload&& x) { dropped.add(x.value()); }}};
+    model::threads(
+        [&] {
+            MODEL_CHECK(send(c, 0));
+            MODEL_CHECK(send(c, 1));
+        },
+        [&] {
+            if (auto x = c.try_receive()) got.add(x->value());
+        });
+    while (auto x = c.try_receive()) got.add(x->value());
+    MODEL_CHECK(dropped.values().size() + got.values().size() == 2);
+    MODEL_CHECK(c.dropped() == dropped.values().size());
+}
+MODEL_PROGRAM("channel: reject leaves the value with its owner", {}) {
+    bag got;
+    channel<payload> c{{.capacity = 1, .overflow = penstock::overflow::reject}};
+    std::uint64_t refused = 0;
+    model::threads(
+        [&] {
+            for (int i = 0; i < 2; ++i) {
+                payload mine{i};
+                if (c.send(std::move(mine)) == status::full) {
+                    MODEL_CHECK(mine.value() == i);
+                    ++refused;
+                }
+            }
+        },
+        [&] {
+            if (auto x = c.try_receive()) got.add(x->value());
+        });
+    while (auto x = c.try_receive()) got.add(x->value());
+    MODEL_CHECK(got.values().size() + refused == 2 && c.rejected() == refused);
+}
+
+// ---- Waits that end otherwise ----
+
+template <class Storage>
+void stop_against_send() {
+    pipe<Storage> c{1};
+    sys::stop_source stop;
+    bool got = false, stopped = false;
+    model::threads([&] { MODEL_CHECK(send(c, 0)); }, [&] { stop.request_stop(); },
+                   [&] {
+                       auto x = c.receive(stop.get_token());
+                       got = static_cast<bool>(x);
+                       stopped = x.status() == status::stopped;
+                   });
+    MODEL_CHECK(got != stopped);
+    MODEL_CHECK(static_cast<bool>(c.try_receive()) == stopped);  // then it is still there
+}
+MODEL_PROGRAM("channel over spsc_ring: a stopped receive loses nothing",
+              {.barriers = barriers::both}) {
+    stop_against_send<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: a stopped receive loses nothing",
+              {.barriers = barriers::both}) {
+    stop_against_send<mpmc_ring<payload>>();
+}
+
+MODEL_PROGRAM("channel: a send that times out keeps its value", {.barriers = barriers::both}) {
+    channel<payload> c{1};
+    MODEL_CHECK(send(c, 0));
+    bag got;
+    status s = status::failed;
+    model::threads(
+        [&] {
+            payload mine{1};
+            s = c.send_for(std::move(mine), 1ms);
+            if (!s) MODEL_CHECK(s == status::timed_out && mine.value() == 1);
+        },
+        [&] { receive(c, got, 1); });
+    if (auto x = c.try_receive()) got.add(x->value());
+    MODEL_CHECK(got.values().size() == (s ? 2u : 1u));
+}
+
+// ---- Ends ----
+
+MODEL_PROGRAM("channel: the last sender's end closes, the receiver drains",
+              {.barriers = barriers::both}) {
+    auto ends = penstock::make_channel<payload>(2);
+    const auto keeps_it_alive = ends.rx;  // so that only counted atomics decide what happens
+    bag got;
+    {
+        auto first = std::move(ends.tx);
+        auto second = first;
+        model::threads(
+            [&first] {
+                auto mine = std::move(first);
+                MODEL_CHECK(mine.send(payload{0}));
+            },
+            [&second] {
+                auto mine = std::move(second);
+                MODEL_CHECK(mine.send(payload{10}));
+            });
+    }
+    while (auto x = ends.rx.receive()) got.add(x->value());
+    MODEL_CHECK(got.values().size() == 2);
+}
+MODEL_PROGRAM("channel: the last receiver's end tells the sender, what nobody receives is dropped",
+              {.barriers = barriers::both}) {
+    bag dropped;
+    std::size_t sent = 0;
+    {
+        auto ends = penstock::make_channel<payload>(
+            {.capacity = 1, .on_drop = [&](payload&& x) { dropped.add(x.value()); }});
+        const auto keeps_it_alive = ends.tx;
+        model::threads(
+            [&] {
+                for (int i = 0; i < 2; ++i) {
+                    if (!ends.tx.send(payload{i})) break;
+                    ++sent;
+                }
+            },
+            [&] { auto mine = std::move(ends.rx); });
+        MODEL_CHECK(ends.tx.closed());
+    }
+    MODEL_CHECK(dropped.values().size() == sent);
+}
+
+}  // namespace

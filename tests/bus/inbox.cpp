@@ -162,6 +162,18 @@ TEST_CASE("an idle subscription has no task posted, a busy one exactly one") {
     CHECK(handled == 10);
 }
 
+TEST_CASE("no message waits for the next one: published when the handler is about to rest") {
+    thread_pool pool{1};
+    bus events;
+    std::atomic<int> handled{0};
+    auto s = events.subscribe<int>("n", {.executor = pool}, [&](int) { ++handled; });
+    auto t = events.topic<int>("n");
+    for (int i = 1; i <= 20'000; ++i) {
+        CHECK(t.publish(i));
+        until([&] { return handled == i; });
+    }
+}
+
 TEST_CASE("a busy subscription lets the others have their turn") {
     manual_executor loop;
     bus events;
@@ -333,6 +345,21 @@ TEST_CASE("who leaves hands the message that woke him to another member") {
     a.reset();
     loop.run_all();
     CHECK(order == "b");
+}
+
+TEST_CASE("a member that leaves in its handler takes no more; the others get the rest") {
+    manual_executor loop;
+    bus events;
+    std::string order;
+    subscription a = events.subscribe<int>("n", {.group = "g", .executor = loop}, [&](int) {
+        order += 'a';
+        a.cancel();
+    });
+    for (int i = 0; i < 5; ++i) events.publish("n", i);
+    auto b =
+        events.subscribe<int>("n", {.group = "g", .executor = loop}, [&](int) { order += 'b'; });
+    while (order.size() < 5) REQUIRE(loop.run_one());
+    CHECK(order == "abbbb");
 }
 
 TEST_CASE("a new member takes from what is queued; the last one's queue goes to on_drop") {

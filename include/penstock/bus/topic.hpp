@@ -43,12 +43,12 @@ namespace detail {
 
 template <class T>
 constexpr void check_message() {
-    static_assert(
-        !std::is_array_v<T> && !std::is_same_v<T, const char*> && !std::is_same_v<T, char*>,
-        "a string literal is an array of char: publish a std::string");
-    static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>,
+    constexpr bool text =
+        std::is_array_v<T> || std::is_same_v<T, const char*> || std::is_same_v<T, char*>;
+    static_assert(!text, "a string literal is an array of char: publish a std::string");
+    static_assert(text || (std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>),
                   "a message's type is a plain value: no reference, const or volatile");
-    static_assert(std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+    static_assert(text || (std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>),
                   "a message must be movable: publish a std::unique_ptr or std::shared_ptr to it");
 }
 

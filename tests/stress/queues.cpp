@@ -77,7 +77,10 @@ std::size_t stress_queue(engine& e, bool bounded) {
     const std::size_t capacity = pick(e, 1, pick(e, 1, 300));
     const std::size_t generations = pick(e, 1, 5), slice = pick(e, 1, 400);
     const std::size_t left_in = bounded ? pick(e, 0, capacity) : pick(e, 0, 300);
-    flow_account account{producers, generations * slice};
+    // An unbounded queue keeps the order of each thread; rings keep that of a role which threads
+    // hand on to each other.
+    const std::size_t names = bounded ? producers : producers * generations;
+    flow_account account{names, producers * generations * slice / names};
     const std::size_t wanted = account.total() - std::min(left_in, account.total());
     std::atomic<std::size_t> taken{0};  // consumers stop when they have them, so that some stay in
     auto q = std::make_unique<Queue>(capacity);
@@ -86,7 +89,8 @@ std::size_t stress_queue(engine& e, bool bounded) {
     in_generations(producers + consumers, generations, [&](std::size_t role, std::size_t g) {
         if (role < producers) {
             for (std::size_t i = 0; i < slice; ++i) {
-                parcel p{account.message(role, g * slice + i)};
+                parcel p{bounded ? account.message(role, g * slice + i)
+                                 : account.message(role * generations + g, i)};
                 until([&] { return q->try_push(std::move(p)); });
             }
             return;

@@ -117,7 +117,7 @@ TEST_CASE("both copies of an opening lead to the same epoch") {
     alignas(8) std::array<std::byte, 128> space{};
     const format::page page{space.data(), space.size(), 1};
     const format::opening_payload change{5, 6};
-    for (const std::size_t at : {0, 48}) {
+    for (const std::size_t at : {0u, 48u}) {
         std::memcpy(space.data() + at + 32, &change, sizeof change);
         format::commit(page, at, 5, {.type = format::record_type::opening, .bytes = 16});
     }

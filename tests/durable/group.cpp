@@ -88,7 +88,7 @@ TEST_CASE("messages accepted out of order stay accepted when the queue is opened
             auto g = q.group("g");
             std::vector<delivery<std::uint64_t>> out;
             for (int i = 0; i < 10; ++i) out.push_back(g.try_receive());
-            for (const std::size_t i : {8, 3, 1, 9}) REQUIRE(out[i].accept());
+            for (const std::size_t i : {8u, 3u, 1u, 9u}) REQUIRE(out[i].accept());
             if (round == 1) {  // through snapshots of later segments too
                 fill(q, 10, 2000);
                 CHECK(q.report().segments == 0);

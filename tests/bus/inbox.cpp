@@ -432,7 +432,7 @@ TEST_CASE("a group is its name and its pattern; a member with other options is t
     auto other = events.subscribe<int>("n.*", {.group = "g", .executor = loop}, [](int) {});
     CHECK(events.publish("n.x", 1).matched() == 2);
     const auto why = [&](penstock::subscribe_options<int> o) -> std::string {
-        o.group = "g";
+        o.group.assign(1, 'g');  // g++ 12 takes = "g" for an overlapping copy
         o.executor = loop;
         try {
             (void)events.subscribe<int>("n.#", std::move(o), [](int) {});

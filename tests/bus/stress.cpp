@@ -86,14 +86,16 @@ TEST_CASE("what was taken was handled, failed, pulled or dropped, whoever comes 
                     auto me = std::make_shared<subscription>();
                     std::weak_ptr<subscription> gone = me;
                     auto* slot = me.get();
+                    auto assigned = std::make_shared<std::atomic<bool>>(false);
                     *slot = events.subscribe<event>(
                         "n.#",
                         {.executor = pool, .capacity = room, .overflow = full, .on_drop = lost},
-                        [&, me = std::move(me)](const event&) {
+                        [&, assigned, me = std::move(me)](const event&) {
+                            until([&] { return assigned->load(); });
                             ++of.handled;
                             me->cancel();  // and then goes, with its owner
                         });
-                    publish("n.end", 0);
+                    *assigned = true;
                     while (!gone.expired() && flowing) {
                         publish("n.end", 0);
                         std::this_thread::yield();

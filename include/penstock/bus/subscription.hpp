@@ -14,7 +14,10 @@
 // that the handler called through a publish), or while that handler waits in turn for the caller's
 // to end. Then it doesn't wait, cancel() answers false, and the captures go when the handler ends.
 //
-// Threads   Distinct subscriptions from any thread; one handle as any object: by one thread at a time.
+// Threads   cancel and the const members by any number of threads at once; the handle itself, as any
+//           object, is moved, assigned and destroyed by one. A queued handler may run before
+//           subscribe has returned in the thread that called it: one that uses its own subscription
+//           has to wait until it is assigned.
 // Progress  cancel blocks while the handler runs; never called again once it has begun to wait.
 // Lifetime  It may outlive the bus, whose end has then cancelled it.
 #pragma once

@@ -82,9 +82,7 @@ public:
 
 private:
     /// The pool whose thread this is.
-    static thread_pool*& here() noexcept {
-        return sys::per_thread<thread_pool, thread_pool*>();
-    }
+    static thread_pool*& here() noexcept { return sys::per_thread<thread_pool, thread_pool*>(); }
 
     void work() noexcept {
         here() = this;

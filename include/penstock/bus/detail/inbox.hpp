@@ -101,9 +101,10 @@ public:
                           : o.where && !filters_          ? "a where, and the first member had none"
                           : o.on_drop && !tells_drops_ ? "an on_drop, and the first member had none"
                                                        : nullptr;
-        if (why)
-            throw std::invalid_argument{"penstock: a member of the group \"" + this->group() +
-                                        "\" on \"" + this->by().text() + "\" asks for " + why};
+        if (!why) return;
+        std::string text{"penstock: a member of the group \""};
+        text.append(this->group()).append("\" on \"").append(this->by().text());
+        throw std::invalid_argument{text.append("\" asks for ").append(why)};
     }
 
     // With the registry's lock held:

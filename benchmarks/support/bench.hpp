@@ -186,7 +186,7 @@ private:
         "  --csv FILE    every run: cell,subject,run,value,unit\n"
         "  --list        what there is";
     static constexpr double run_ns = 50e6;             // what one run should take
-    static constexpr double most_repeating_ns = 60e9;  // and what all repeating may
+    static constexpr double most_repeating_ns = 40e9;  // and what all repeating may
 
     [[noreturn]] static void wrong_usage(const std::string& why) {
         std::fprintf(stderr, "%s\n%s\n", why.c_str(), usage);

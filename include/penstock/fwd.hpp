@@ -2,6 +2,9 @@
 // The names of the main types, for headers that only mention them.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include <penstock/core/config.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -12,9 +15,15 @@ class result;
 class clock;
 class manual_clock;
 
-template <class T>
+/// A ring's capacity is given to its constructor, not as a template argument.
+inline constexpr std::size_t at_run_time = static_cast<std::size_t>(-1);
+class heap;  // operator new as an allocator: queue/detail/cells.hpp
+
+template <class T, std::size_t Capacity = at_run_time, class Allocator = heap,
+          class Cursor = std::uint64_t>
 class spsc_ring;
-template <class T>
+template <class T, std::size_t Capacity = at_run_time, class Allocator = heap,
+          class Cursor = std::uint64_t>
 class mpmc_ring;
 template <class T>
 class unbounded;

@@ -30,6 +30,13 @@ public:
         ::new (static_cast<void*>(raw_)) T(std::move(value));
     }
 
+    /// Builds one here; if its constructor throws, this is raw memory as before.
+    template <class... Args>
+    T& emplace(Args&&... args) {
+        sys::wrote(raw_);
+        return *::new (static_cast<void*>(raw_)) T(std::forward<Args>(args)...);
+    }
+
     [[nodiscard]] T take() noexcept {
         sys::wrote(raw_);
         T& mine = ref();

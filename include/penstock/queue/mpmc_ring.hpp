@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Bounded FIFO for any number of producer and consumer threads.
 //
-//   penstock::mpmc_ring<job> ring{1000};      // exactly 1,000
+//   penstock::mpmc_ring<job> ring{1000};      // exactly 1,000; or mpmc_ring<job, 1000>
 //   if (!ring.try_push(job{7})) shed_load();
 //   while (auto j = ring.try_pop()) run(*j);
 //
@@ -13,16 +13,20 @@
 //           later slots are filled, producers full a lap later. Others finish as before.
 // Errors    Full and empty are answers: full means that every slot is filled, or the oldest is
 //           being emptied; empty that none is, or the oldest is being filled. A refused try_push
-//           leaves its argument unmoved. Throws std::invalid_argument for capacity 0, bad_alloc.
+//           leaves its argument unmoved. Throws std::invalid_argument for a capacity of 0 or one
+//           that can't be addressed, and what the allocator throws.
 // Order     Total FIFO, by the order in which slots were claimed.
 //
 // The algorithm is Vyukov's bounded MPMC queue (1024cores.net, 2010), with cursors of (lap, index)
 // as in crossbeam's ArrayQueue, so that any capacity is exact and nothing divides.
 //
-// A cursor is lap * one_lap + index; one_lap is the power of two above capacity. Slot i carries a
-// stamp that says whose turn it is; it only grows:
-//   lap * one_lap + i        free, for the producer whose tail cursor is just that
-//   lap * one_lap + i + 1    filled, for the consumer whose head cursor is one less
+// A cursor is [ lap | index | 0 0 ]. Slot i carries a stamp that says whose turn it is, and which
+// only grows:
+//   lap, i, 0 0   free, for the producer whose tail cursor is just that
+//   lap, i, 0 1   filled, for the consumer whose head cursor has that lap and index
+//   lap, i, 1 1   abandoned by a reservation: consumers step over it
+// The tail's own lowest bit says closed: claims compare the whole word, so none slips past close().
+// Cursors wrap with their type; 64 bits take longer than anybody waits.
 //
 // Why these memory orders suffice. Cursors only hand out turns: they carry no data and are read
 // and exchanged relaxed; a stale cursor finds a stamp that doesn't match and looks again, or, where
@@ -30,7 +34,6 @@
 // come. Two edges carry the elements:
 //   (P) producer store-release stamp -> (C) consumer load-acquire: built before used.
 //   (F) consumer store-release stamp -> (R) producer load-acquire: gone before reused.
-// close() sets a bit in the tail itself, so that no claim can slip past it.
 #pragma once
 
 #include <bit>
@@ -43,31 +46,45 @@
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/slot.hpp>
 #include <penstock/core/sync.hpp>
+#include <penstock/fwd.hpp>
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/detail/cells.hpp>
+#include <penstock/queue/reservation.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
-template <class T>
+template <class T, std::size_t Capacity, class Allocator, class Cursor>
 class mpmc_ring {
 public:
     using value_type = T;
+    using cursor_type = Cursor;
     static constexpr bool single_producer = false;
     static constexpr bool single_consumer = false;
 
-    explicit mpmc_ring(std::size_t capacity)
-        : cells_{capacity}, one_lap_{std::bit_ceil(std::uint64_t{capacity} + 1)} {
-        for (std::size_t i = 0; i < capacity; ++i)
-            cells_[i].stamp.store(i, std::memory_order_relaxed);  // nobody else is here yet
+    mpmc_ring()
+        requires(Capacity != at_run_time)
+        : mpmc_ring{Capacity} {}
+    explicit mpmc_ring(std::size_t capacity, const Allocator& allocator = {})
+        : cells_{capacity, allocator}, lap_{lap_of(capacity)} {
+        Cursor cursor = 0;
+        for (std::size_t i = 0; i < capacity; ++i, cursor = next(cursor))
+            cells_[i].stamp.store(cursor, std::memory_order_relaxed);  // nobody else is here yet
     }
     mpmc_ring(const mpmc_ring&) = delete;
     mpmc_ring& operator=(const mpmc_ring&) = delete;
-    ~mpmc_ring() { clear(); }
+    ~mpmc_ring() {
+        // Not clear(): that would stop at a slot whose claim was never finished.
+        const Cursor tail = tail_.load(std::memory_order_relaxed) & ~closed_bit;  // all have left
+        for (Cursor c = head_.load(std::memory_order_relaxed); c != tail; c = next(c))
+            if (at(c).stamp.load(std::memory_order_acquire) == c + filled)
+                at(c).value.drop();  // (C)
+    }
 
     [[nodiscard]] bool try_push(T&& value) noexcept {
-        std::uint64_t cursor;
-        if (claim_free(1, cursor) == 0) return false;
-        fill(cursor, std::move(value));
+        Cursor cursor;
+        if (claim<free>(tail_, 1, cursor) == 0) return false;
+        at(cursor).value.put(std::move(value));
+        publish(cursor);
         return true;
     }
     [[nodiscard]] bool try_push(const T& value) { return try_emplace(value); }
@@ -85,23 +102,33 @@ public:
     std::size_t try_push_n(Iterator first, std::size_t n) {
         static_assert(std::is_nothrow_constructible_v<T, decltype(*first)>,
                       "copying may throw in mid-batch: pass std::make_move_iterator(first)");
-        std::uint64_t cursor;
-        n = claim_free(n, cursor);
-        for (std::size_t i = 0; i < n; ++i, ++first, cursor = next(cursor)) fill(cursor, T(*first));
+        Cursor cursor;
+        n = claim<free>(tail_, n, cursor);
+        for (std::size_t i = 0; i < n; ++i, ++first, cursor = next(cursor)) {
+            at(cursor).value.emplace(*first);
+            publish(cursor);
+        }
         return n;
     }
 
+    /// Claims a slot to build an element in; false when full (queue/reservation.hpp).
+    [[nodiscard]] reservation<mpmc_ring> reserve() noexcept {
+        Cursor cursor;
+        if (claim<free>(tail_, 1, cursor) == 0) return {};
+        return {*this, at(cursor).value, cursor};
+    }
+
     [[nodiscard]] std::optional<T> try_pop() noexcept {
-        std::uint64_t cursor;
-        if (claim_filled(1, cursor) == 0) return std::nullopt;
+        Cursor cursor;
+        if (claim<filled>(head_, 1, cursor) == 0) return std::nullopt;
         std::optional<T> value{at(cursor).value.take()};
         release(cursor);
         return value;
     }
     [[nodiscard]] bool try_pop(T& value) noexcept {
         static_assert(std::is_nothrow_move_assignable_v<T>, "use try_pop(), which only constructs");
-        std::uint64_t cursor;
-        if (claim_filled(1, cursor) == 0) return false;
+        Cursor cursor;
+        if (claim<filled>(head_, 1, cursor) == 0) return false;
         at(cursor).value.take_into(value);
         release(cursor);
         return true;
@@ -112,8 +139,8 @@ public:
     std::size_t try_pop_n(Iterator out, std::size_t n) {
         static_assert(std::is_nothrow_assignable_v<decltype(*out), T&&>,
                       "writing to `out` may throw and lose an element: pass a pointer");
-        std::uint64_t cursor;
-        n = claim_filled(n, cursor);
+        Cursor cursor;
+        n = claim<filled>(head_, n, cursor);
         for (std::size_t i = 0; i < n; ++i, ++out, cursor = next(cursor)) {
             *out = at(cursor).value.take();
             release(cursor);
@@ -129,12 +156,18 @@ public:
 
     [[nodiscard]] std::size_t capacity() const noexcept { return cells_.count(); }
 
-    /// Counts claimed slots too, so that 0 means: nothing is in and nothing is coming.
+    /// Counts claimed and abandoned slots too, so that 0 means: nothing is in, nothing is coming.
     [[nodiscard]] std::size_t size_approx() const noexcept {
-        const auto head = count(head_.load(std::memory_order_relaxed));  // a hint
-        const auto tail = count(tail_.load(std::memory_order_relaxed) & ~closed_bit);
-        const auto size = tail > head ? static_cast<std::size_t>(tail - head) : 0;
-        return size < capacity() ? size : capacity();
+        const Cursor head = head_.load(std::memory_order_relaxed);  // a hint
+        const Cursor tail = tail_.load(std::memory_order_relaxed) & ~closed_bit;
+        const auto laps =
+            static_cast<Cursor>((tail - index_bits(tail)) - (head - index_bits(head)));
+        const auto size = static_cast<std::int64_t>(laps / lap_ * capacity() + index(tail)) -
+                          static_cast<std::int64_t>(index(head));
+        if (size <= 0) return 0;
+        return static_cast<std::size_t>(size) < capacity()
+                   ? static_cast<std::size_t>(size)
+                   : capacity();
     }
 
     /// From now on every push is refused; what is in, or claimed before, stays.
@@ -146,77 +179,92 @@ public:
     }
     /// Closed, and every element has found its consumer.
     [[nodiscard]] bool drained() const noexcept {
-        const auto tail = tail_.load(std::memory_order_relaxed);  // final once closed
+        const Cursor tail = tail_.load(std::memory_order_relaxed);  // final once closed
         return (tail & closed_bit) != 0 &&
-               head_.load(std::memory_order_relaxed) == (tail & ~closed_bit);  // stale: not yet
+               head_.load(std::memory_order_relaxed) == tail - closed_bit;  // stale: not yet
     }
 
 private:
+    friend reservation<mpmc_ring>;
+    static_assert(std::is_unsigned_v<Cursor>);
+
+    static constexpr Cursor free = 0, filled = 1, abandoned = 3;  // flags of a stamp
+    static constexpr Cursor closed_bit = 1;                       // of the tail
+    static constexpr Cursor one = 4;                              // one index further
+
     struct cell {
-        sys::atomic<std::uint64_t> stamp{0};
+        sys::atomic<Cursor> stamp{0};
         slot<T> value;
     };
 
-    static constexpr std::uint64_t closed_bit = std::uint64_t{1} << 63;
+    static Cursor lap_of(std::size_t capacity) {
+        const auto lap = std::bit_ceil(std::uint64_t{capacity}) * one;
+        if (lap > static_cast<Cursor>(-1) / 4 + 1)  // four laps: before and behind stay apart
+            throw std::invalid_argument{
+                "penstock: this capacity is too large for the cursor's type"};
+        return static_cast<Cursor>(lap);
+    }
+    [[nodiscard]] Cursor index_bits(Cursor cursor) const noexcept {
+        return static_cast<Cursor>(cursor & (lap_ - 1));
+    }
+    [[nodiscard]] std::size_t index(Cursor cursor) const noexcept {
+        return static_cast<std::size_t>(index_bits(cursor) / one);
+    }
+    cell& at(Cursor cursor) const noexcept { return cells_[index(cursor)]; }
+    [[nodiscard]] Cursor next(Cursor cursor) const noexcept {
+        return static_cast<Cursor>(
+            index(cursor) + 1 < capacity() ? cursor + one : cursor - index_bits(cursor) + lap_);
+    }
 
-    cell& at(std::uint64_t cursor) const noexcept {
-        return cells_[static_cast<std::size_t>(cursor & (one_lap_ - 1))];
-    }
-    [[nodiscard]] std::uint64_t next(std::uint64_t cursor) const noexcept {
-        const std::uint64_t index = cursor & (one_lap_ - 1);
-        return index + 1 < capacity() ? cursor + 1 : cursor - index + one_lap_;
-    }
-    /// Elements before this cursor since construction.
-    [[nodiscard]] std::uint64_t count(std::uint64_t cursor) const noexcept {
-        return (cursor / one_lap_) * capacity() + (cursor & (one_lap_ - 1));
-    }
-
-    /// Claims up to `wanted` neighbouring slots whose stamp is their cursor + `turn`, by moving
-    /// `end` past them. A slot that is ready stays so until its own claim, which would move `end`
-    /// first, so one compare-exchange claims them all.
-    std::size_t claim(sys::atomic<std::uint64_t>& end, std::uint64_t turn, std::size_t wanted,
-                      std::uint64_t& cursor) noexcept {
+    /// Claims up to `wanted` neighbouring slots whose stamp is their cursor + Turn, by moving `end`
+    /// past them. A slot that is ready stays so until its own claim, which would move `end` first,
+    /// so one compare-exchange claims them all.
+    template <Cursor Turn>
+    std::size_t claim(sys::atomic<Cursor>& end, std::size_t wanted, Cursor& cursor) noexcept {
         cursor = end.load(std::memory_order_relaxed);  // a stale one finds out by the stamp
-        while ((cursor & closed_bit) == 0) {
+        while ((cursor & closed_bit) == 0 && wanted > 0) {
             std::size_t n = 0;
-            std::uint64_t past = cursor;
-            std::int64_t ahead = 0;
+            Cursor past = cursor;
+            std::make_signed_t<Cursor> ahead = 0;  // how much later the slot's turn is than ours
             for (; n < wanted; ++n, past = next(past)) {
-                const auto stamp = at(past).stamp.load(std::memory_order_acquire);  // (C) (R)
-                ahead = static_cast<std::int64_t>(stamp - past - turn);
+                const Cursor stamp = at(past).stamp.load(std::memory_order_acquire);  // (C) (R)
+                ahead = static_cast<std::make_signed_t<Cursor>>(stamp - past - Turn);
                 if (ahead != 0) break;
             }
             if (n > 0) {
                 if (end.compare_exchange_weak(cursor, past, std::memory_order_relaxed,
                                               std::memory_order_relaxed))  // carries no data
                     return n;
-            } else if (ahead < 0 || wanted == 0) {
+            } else if (ahead < 0) {
                 return 0;  // its turn has not come
+            } else if (Turn == filled && ahead == abandoned - filled) {
+                if (end.compare_exchange_weak(cursor, next(past), std::memory_order_relaxed,
+                                              std::memory_order_relaxed)) {  // carries no data
+                    release(past);
+                    cursor = next(past);
+                }
             } else {
                 cursor = end.load(std::memory_order_relaxed);  // somebody was faster
             }
         }
         return 0;
     }
-    std::size_t claim_free(std::size_t wanted, std::uint64_t& cursor) noexcept {
-        return claim(tail_, 0, wanted, cursor);
+
+    void publish(Cursor cursor) noexcept {
+        at(cursor).stamp.store(cursor + filled, std::memory_order_release);  // (P), pairs with (C)
     }
-    std::size_t claim_filled(std::size_t wanted, std::uint64_t& cursor) noexcept {
-        return claim(head_, 1, wanted, cursor);
+    void abandon(Cursor cursor) noexcept {
+        at(cursor).stamp.store(cursor + abandoned, std::memory_order_release);  // (P), with (C)
+    }
+    void release(Cursor cursor) noexcept {
+        at(cursor).stamp.store(static_cast<Cursor>(cursor + lap_),
+                               std::memory_order_release);  // (F), pairs with (R)
     }
 
-    void fill(std::uint64_t cursor, T&& value) noexcept {
-        at(cursor).value.put(std::move(value));
-        at(cursor).stamp.store(cursor + 1, std::memory_order_release);  // (P), pairs with (C)
-    }
-    void release(std::uint64_t cursor) noexcept {
-        at(cursor).stamp.store(cursor + one_lap_, std::memory_order_release);  // (F), with (R)
-    }
-
-    detail::cells<cell> cells_;
-    const std::uint64_t one_lap_;
-    alignas(cache_line) sys::atomic<std::uint64_t> tail_{0};
-    alignas(cache_line) sys::atomic<std::uint64_t> head_{0};
+    detail::cells<cell, Capacity, Allocator> cells_;
+    const Cursor lap_;
+    alignas(cache_line) sys::atomic<Cursor> tail_{0};
+    alignas(cache_line) sys::atomic<Cursor> head_{0};
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -25,7 +25,8 @@
 #elif __has_include(<concurrentqueue.h>)
 #include <concurrentqueue.h>
 #else
-#error "penstock/queue/unbounded.hpp needs moodycamel's concurrentqueue.h: install libconcurrentqueue-dev"
+#error \
+    "penstock/queue/unbounded.hpp needs moodycamel's concurrentqueue.h: install libconcurrentqueue-dev"
 #endif
 
 #include <cstddef>

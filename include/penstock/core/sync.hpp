@@ -46,9 +46,7 @@ inline void pause() noexcept {
 
 /// Orders this thread's accesses for the compiler only: the cheap half of an asymmetric fence,
 /// whose other half is process_barrier() in core/sync_wait.hpp.
-inline void compiler_barrier() noexcept {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-}
+inline void compiler_barrier() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
 }  // namespace sys
 }  // namespace penstock::inline PENSTOCK_ABI

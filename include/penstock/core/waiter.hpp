@@ -66,7 +66,8 @@ public:
 
     void notify_all() noexcept {
         if (!somebody_waits()) return;
-        for (std::size_t n = waiting_approx(); n > 0 && wake_first(); --n) {  // who re-enlists waits
+        for (std::size_t n = waiting_approx(); n > 0 && wake_first();
+             --n) {  // who re-enlists waits
         }
     }
 
@@ -113,7 +114,8 @@ private:
     /// Wakes its sleeper when a clock moves that the kernel's timers don't follow.
     class alarm final : clock::sleeper {
     public:
-        alarm(waiter& list, entry& who, const deadline& until) : list_{list}, who_{who}, until_{until} {
+        alarm(waiter& list, entry& who, const deadline& until)
+            : list_{list}, who_{who}, until_{until} {
             if (!until.never()) watching_ = until.by().watch(*this);
         }
         alarm(const alarm&) = delete;

@@ -53,9 +53,7 @@ public:
 
 private:
     /// As a number: g++ 12 warns its users of the address of a local where it doesn't see the pop.
-    static std::uintptr_t& innermost() noexcept {
-        return sys::per_thread<frame, std::uintptr_t>();
-    }
+    static std::uintptr_t& innermost() noexcept { return sys::per_thread<frame, std::uintptr_t>(); }
 
     const gate& of_;
     const void* queue_;

@@ -58,8 +58,7 @@ template <queue Storage>
 class intake<Storage> {
 public:
     using value_type = typename Storage::value_type;
-    explicit intake(std::size_t capacity)
-        : storage_{capacity}, asymmetric_{sys::asymmetric()} {}
+    explicit intake(std::size_t capacity) : storage_{capacity}, asymmetric_{sys::asymmetric()} {}
 
     status push(value_type&& value) {
         set_busy(true);
@@ -156,7 +155,7 @@ public:
 
 private:
     static constexpr std::uint64_t closed_bit = 1;
-    static constexpr std::uint64_t one_under_way = 2;                  // up to a million at once
+    static constexpr std::uint64_t one_under_way = 2;                   // up to a million at once
     static constexpr std::uint64_t one_ready = std::uint64_t{1} << 21;  // and 8.8e12 elements
 
     Storage storage_;

@@ -28,6 +28,14 @@ class mpmc_ring;
 template <class T>
 class unbounded;
 
+struct gated;  ///< a broadcast_ring whose slowest reader holds the producers
+struct lossy;  ///< a broadcast_ring that overwrites what a slow reader has not read yet
+template <class T, class Mode = gated, std::size_t Capacity = at_run_time, class Allocator = heap,
+          class Cursor = std::uint64_t>
+class broadcast_ring;
+template <class T, std::size_t Buffers = 4>
+class latest;
+
 class bus;
 class executor_ref;
 class pattern;

@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -35,6 +36,30 @@ concept closable_queue = queue<Q> && requires(Q& q, const Q& seen) {
     { seen.closed() } -> std::same_as<bool>;
     { seen.drained() } -> std::same_as<bool>;
 };
+
+/// A ring whose elements are shared: every reader that has joined sees each, as const T&.
+template <class B>
+concept broadcast =
+    requires(B& b, const B& seen, typename B::value_type value, typename B::reader& reader,
+             void (*use)(const typename B::value_type&)) {
+        { b.try_push(std::move(value)) } -> std::same_as<bool>;
+        { b.join() } -> std::same_as<typename B::reader>;
+        { reader.for_each(use, std::size_t{}) } -> std::same_as<std::size_t>;
+        { reader.drained() } -> std::same_as<bool>;
+        { seen.capacity() } -> std::same_as<std::size_t>;
+        b.close();
+        { seen.closed() } -> std::same_as<bool>;
+    };
+
+/// The last value only: `read` answers something that tests false before the first write.
+template <class L>
+concept latest_value =
+    requires(L& l, const L& seen, typename L::value_type value, std::uint64_t& version) {
+        l.write(std::move(value));
+        { seen.read() } -> std::same_as<typename L::element>;
+        { seen.read_newer(version) } -> std::same_as<typename L::element>;
+        { seen.version() } -> std::same_as<std::uint64_t>;
+    };
 
 /// Never says full, whatever it costs.
 inline constexpr std::size_t no_limit = static_cast<std::size_t>(-1);

@@ -12,17 +12,22 @@
 #include "support/flow.hpp"
 #include "support/moodycamel_races.hpp"
 
-template <template <class> class Queue>
-struct storage_family {
+// By name and not as template template arguments: a ring may have more parameters than its element.
+struct over_mpmc_ring {
     template <class T>
-    using of = Queue<T>;
-    static constexpr bool single_producer = Queue<int>::single_producer;
-    static constexpr bool single_consumer = Queue<int>::single_consumer;
-    static constexpr bool bounded = !std::is_same_v<Queue<int>, penstock::unbounded<int>>;
+    using of = penstock::mpmc_ring<T>;
+    static constexpr bool single_producer = false, single_consumer = false;
 };
-using over_mpmc_ring = storage_family<penstock::mpmc_ring>;
-using over_spsc_ring = storage_family<penstock::spsc_ring>;
-using over_unbounded = storage_family<penstock::unbounded>;
+struct over_spsc_ring {
+    template <class T>
+    using of = penstock::spsc_ring<T>;
+    static constexpr bool single_producer = true, single_consumer = true;
+};
+struct over_unbounded {
+    template <class T>
+    using of = penstock::unbounded<T>;
+    static constexpr bool single_producer = false, single_consumer = false;
+};
 
 template <class Family, class T>
 using channel_over = penstock::channel<T, typename Family::template of<T>>;

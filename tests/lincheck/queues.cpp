@@ -30,13 +30,18 @@ struct campaign {
     }
 };
 
-/// Records and checks until a failure, `most` histories or three seconds.
+/// Records and checks until a failure or `most` histories: for three seconds, or where the machine is
+/// busy up to fifteen, until there are a few hundred.
 template <class Make, class SpecificationOf>
 campaign explore(const plan& p, std::size_t most, Make make, SpecificationOf specification_of) {
     campaign c;
     runner r{p.threads};
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{3};
-    while (c.histories < most && std::chrono::steady_clock::now() < end) {
+    const auto start = std::chrono::steady_clock::now();
+    auto goes_on = [&] {
+        const auto limit = std::chrono::seconds{c.histories < 500 ? 15 : 3};
+        return c.histories < most && std::chrono::steady_clock::now() - start < limit;
+    };
+    while (goes_on()) {
         const std::size_t capacity = 1 + dice::mine()(3);
         auto q = make(capacity);
         const std::size_t before = dice::mine()(4);

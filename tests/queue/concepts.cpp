@@ -27,17 +27,22 @@ using penstock::spsc_ring;
 using penstock::unbounded;
 
 namespace {
-template <template <class> class Queue>
-struct family {
+// By name and not as template template arguments: a ring may have more parameters than its element.
+struct spsc {
     template <class T>
-    using of = Queue<T>;
-    static constexpr bool single_producer = Queue<int>::single_producer;
-    static constexpr bool single_consumer = Queue<int>::single_consumer;
-    static constexpr bool bounded = !std::is_same_v<Queue<int>, unbounded<int>>;
+    using of = spsc_ring<T>;
+    static constexpr bool single_producer = true, single_consumer = true;
 };
-using spsc = family<spsc_ring>;
-using mpmc = family<mpmc_ring>;
-using open_end = family<unbounded>;
+struct mpmc {
+    template <class T>
+    using of = mpmc_ring<T>;
+    static constexpr bool single_producer = false, single_consumer = false;
+};
+struct open_end {
+    template <class T>
+    using of = unbounded<T>;
+    static constexpr bool single_producer = false, single_consumer = false;
+};
 
 template <class F, class T>
 auto made(std::size_t capacity) {

@@ -163,8 +163,7 @@ public:
 
     /// From now on every push is refused; what is in, or claimed before, can still be read.
     void close() noexcept {
-        tail_.fetch_or(closed_bit,
-                       std::memory_order_relaxed);  // claims compare the whole word
+        tail_.fetch_or(closed_bit, std::memory_order_relaxed);  // claims compare the whole word
     }
     [[nodiscard]] bool closed() const noexcept {
         return (tail_.load(std::memory_order_relaxed) & closed_bit) != 0;  // final once set

@@ -85,8 +85,7 @@ public:
     }
 
     explicit operator bool() const noexcept { return ring_ != nullptr; }
-    /// 1, 2, 3 ... in the order of joining; no other reader of this ring ever has
-    /// it.
+    /// 1, 2, 3 ... in the order of joining; no other reader of this ring ever has it.
     [[nodiscard]] std::uint64_t id() const noexcept { return ring_ ? id_ : 0; }
 
     /// The next element, or null. pop() then goes on to the one after it.
@@ -104,8 +103,7 @@ public:
     }
 
     /// Calls f(const T&) for each element that is there, `most` at most (or a capacity of them);
-    /// returns how many. Producers get all their slots at the
-    /// end.
+    /// returns how many. Producers get all their slots at the end.
     template <class F>
     std::size_t for_each(F&& f, std::size_t most = static_cast<std::size_t>(-1)) {
         PENSTOCK_ASSERT(ring_, "this reader has not joined: 64 are there, or it was moved from");

@@ -27,8 +27,8 @@
 //           last that was complete when its read began; writes before a write are visible to it.
 //           One that is overtaken by a newer one before it is complete may never be seen.
 //
-// By words. A version is a write's number. A buffer's stamp is 2 v + 1 while version v is written to
-// it, and 2 v when it is there. last_ is the last complete version, and which buffer has it.
+// By words. A version is a write's number. A buffer's stamp is 2 v + 1 while version v is written
+// to it, and 2 v when it is there. last_ is the last complete version, and which buffer has it.
 //   I1  last_ only grows. A buffer is overwritten only if its version is below last_, or it was
 //       never written: the last complete value stays, whoever stalls.
 //   I2  One writer a buffer: who exchanges an even stamp for its own odd one.
@@ -41,8 +41,8 @@
 // detail/seqlock.hpp; for that
 //   (F) writer store-release even stamp -> (R) next writer load-acquire: one after the other;
 //                                       -> (K) reader load-acquire: written before read.
-// last_ only says where to look, and carries nothing: who does not find that value there, not yet or
-// no longer, looks again.
+// last_ only says where to look, and carries nothing: who does not find that value there, not yet
+// or no longer, looks again.
 #pragma once
 
 #include <cstddef>

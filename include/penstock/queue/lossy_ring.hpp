@@ -23,8 +23,8 @@
 //           at a time.
 // Progress  try_push is lock-free and never waits for a reader. A producer that stalls while it
 //           writes holds up the readers there until it is overtaken, and producers a lap later:
-//           they are refused, as two writers would tear that element. try_pop is lock-free: it looks
-//           again only if a producer has overtaken it meanwhile.
+//           they are refused, as two writers would tear that element. try_pop is lock-free: it
+//           looks again only if a producer has overtaken it meanwhile.
 // Errors    try_push is refused, its argument unmoved, when the ring is closed, or by a stalled
 //           producer as above; it throws what allocating throws, before anything has changed. The
 //           constructor throws std::invalid_argument for a capacity of 0 or one that can't be
@@ -124,8 +124,7 @@ public:
 
     /// From now on every push is refused; what is in, or claimed before, can still be read.
     void close() noexcept {
-        tail_.fetch_or(closed_bit,
-                       std::memory_order_relaxed);  // claims compare the whole word
+        tail_.fetch_or(closed_bit, std::memory_order_relaxed);  // claims compare the whole word
     }
     [[nodiscard]] bool closed() const noexcept {
         return (tail_.load(std::memory_order_relaxed) & closed_bit) != 0;  // final once set
@@ -167,8 +166,8 @@ private:
 
     void write(Cursor cursor, typename cell::prepared&& room, T&& value) noexcept {
         cell& c = at(cursor);
-        c.stamp.store(static_cast<Cursor>(cursor + busy),
-                      std::memory_order_release);  // (B), with (K)
+        c.stamp.store(
+            static_cast<Cursor>(cursor + busy), std::memory_order_release);  // (B), with (K)
         c.write(cursor, std::move(room), std::move(value));
         c.stamp.store(static_cast<Cursor>(cursor + filled),
                       std::memory_order_release);  // (F), pairs with (K) and (R)

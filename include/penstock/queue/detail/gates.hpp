@@ -80,19 +80,16 @@ public:
 
     void leave(unsigned gate, mask after) noexcept {
         pass(gate, gone);  // who is behind waits for it no longer
-        open_.fetch_and(~bit(gate),
-                        std::memory_order_release);  // (O), pairs with (M)
+        open_.fetch_and(~bit(gate), std::memory_order_release);  // (O), pairs with (M)
         for (mask m = after | bit(gate); m != 0; m &= m - 1) {
             const auto g = static_cast<unsigned>(std::countr_zero(m));
             if (gates_[g].users.fetch_sub(1, std::memory_order_acq_rel) == 1)  // with each other
-                used_.fetch_and(~bit(g),
-                                std::memory_order_release);  // (U), pairs with (A)
+                used_.fetch_and(~bit(g), std::memory_order_release);  // (U), pairs with (A)
         }
     }
 
     void pass(unsigned gate, Cursor cursor) noexcept {
-        gates_[gate].cursor.store(
-            cursor, std::memory_order_release);  // (D), pairs with (S) and (B)
+        gates_[gate].cursor.store(cursor, std::memory_order_release);  // (D), with (S) and (B)
     }
 
     /// The smallest cursor of an open gate that is before `tail`, else `tail`: a value that the

@@ -40,8 +40,7 @@ public:
         std::size_t local[count] = {};
         std::memcpy(local, &value, sizeof(T));
         for (std::size_t i = 0; i < count; ++i)
-            words_[i].store(local[i],
-                            std::memory_order_release);  // (W), pairs with (V)
+            words_[i].store(local[i], std::memory_order_release);  // (W), pairs with (V)
     }
 
     /// The content whose filled stamp (K) has found, if it was there until the last word was read.

@@ -65,9 +65,10 @@ public:
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return threads_.size(); }
-    /// Tasks that are posted and not yet finished; stale when it returns.
+    /// Tasks that are posted and not yet finished; stale when it returns. Where it says 0, what they
+    /// did is visible.
     [[nodiscard]] std::size_t unfinished_approx() const noexcept {
-        return unfinished_.load(std::memory_order_relaxed);  // a hint
+        return unfinished_.load(std::memory_order_acquire);  // pairs with finish
     }
 
     // For the bus: a task of this pool is about to wait for other tasks of it (before_wait).

@@ -15,7 +15,6 @@
 // Errors    Strong: what throws has changed nothing.
 #pragma once
 
-#include <algorithm>
 #include <exception>
 #include <map>
 #include <memory>

@@ -9,10 +9,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <penstock/bus/executor.hpp>
 #include <penstock/core/sync_wait.hpp>
@@ -36,10 +36,13 @@ public:
     }
     std::optional<task> try_pop() {
         std::lock_guard lock{mutex_};
-        if (tasks_.empty()) return std::nullopt;
-        std::optional<task> first{std::move(tasks_.front())};
-        tasks_.pop_front();
-        return first;
+        if (first_ == tasks_.size()) return std::nullopt;
+        std::optional<task> t{std::move(tasks_[first_++])};
+        if (2 * first_ >= tasks_.size()) {  // moves fewer than were taken: constant on average
+            tasks_.erase(tasks_.begin(), tasks_.begin() + static_cast<std::ptrdiff_t>(first_));
+            first_ = 0;
+        }
+        return t;
     }
     bool try_pop(task& t) {
         auto first = try_pop();
@@ -48,13 +51,16 @@ public:
     }
     [[nodiscard]] std::size_t size_approx() const {
         std::lock_guard lock{mutex_};
-        return tasks_.size();
+        return tasks_.size() - first_;
     }
     [[nodiscard]] std::size_t capacity() const noexcept { return no_limit; }
 
 private:
     mutable sys::mutex mutex_;
-    std::deque<task> tasks_;
+    // Those in front of first_ have been taken. A vector keeps its room: no allocation once it has
+    // found its size.
+    std::vector<task> tasks_;
+    std::size_t first_ = 0;
 };
 
 }  // namespace detail

@@ -9,7 +9,6 @@
 // Threads   Everything may be called by any number of threads at once.
 #pragma once
 
-#include <algorithm>
 #include <mutex>
 #include <vector>
 

@@ -41,6 +41,9 @@ struct program {
 };
 
 std::vector<program>& programs();
+limits limits_of(const program_options& options, bool asymmetric);
+/// Tells apart the two runs of a program that tries both barriers.
+std::string suffix_of(const program_options& options, bool asymmetric);
 
 struct registration {
     registration(const char* name, const char* file, program_options options, void (*body)()) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "mutants.hpp"
 #include "program.hpp"
 #include "replay.hpp"
 
@@ -14,6 +15,18 @@ namespace model {
 std::vector<program>& programs() {
     static std::vector<program> all;
     return all;
+}
+limits limits_of(const program_options& options, bool asymmetric) {
+    limits l;
+    l.asymmetric = asymmetric;
+    l.spurious_wakes = options.spurious_wakes;
+    l.repeats = options.repeats;
+    l.steps = options.steps;
+    l.departures = options.departures;
+    return l;
+}
+std::string suffix_of(const program_options& options, bool asymmetric) {
+    return options.barriers != barriers::both ? "" : asymmetric ? " [membarrier]" : " [rmw]";
 }
 
 }  // namespace model
@@ -49,6 +62,22 @@ std::string judge(const model::program& p, const model::findings& f) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 2 && std::string{argv[1]} == "--mutants") {
+        model::mutant_options m;
+        m.root = argv[2];
+        for (int i = 3; i < argc; ++i) {
+            const std::string a = argv[i];
+            if (a == "--verbose")
+                m.verbose = true;
+            else if (a == "--seconds" && i + 1 < argc)
+                m.seconds = std::atof(argv[++i]);
+            else if (a == "--jobs" && i + 1 < argc)
+                m.at_once = static_cast<std::size_t>(std::atoi(argv[++i]));
+            else
+                m.files.push_back(a);
+        }
+        return model::run_mutants(m);
+    }
     std::vector<std::string> wanted;
     std::string replay;
     double seconds = 0;
@@ -82,19 +111,14 @@ int main(int argc, char** argv) {
             if (asymmetric ? p.options.barriers == model::barriers::symmetric
                            : p.options.barriers == model::barriers::asymmetric)
                 continue;
-            const std::string name = p.name + (p.options.barriers == model::barriers::both
-                                                   ? asymmetric ? " [membarrier]" : " [rmw]"
-                                                   : "");
+            const std::string name = p.name + model::suffix_of(p.options, asymmetric);
             bool pick = wanted.empty();
             for (auto& w : wanted) pick = pick || contains(name, w);
             if (!pick || !contains(p.file, group)) continue;
-            model::limits l;
-            l.asymmetric = asymmetric;
-            l.spurious_wakes = p.options.spurious_wakes;
-            l.repeats = p.options.repeats;
-            l.steps = p.options.steps;
+            model::limits l = model::limits_of(p.options, asymmetric);
             l.seconds = seconds;
-            l.departures = all ? 0 : departures > 0 ? departures : p.options.departures;
+            if (departures > 0) l.departures = departures;
+            if (all) l.departures = 0;
             model::explorer e{l, p.body};
             model::findings f;
             if (p.check) {

@@ -153,7 +153,11 @@ private:
             return old;
         }
         order = model::as_mutated(here, 0, order, 'x');
-        const T old = from_bits<T>(model::rmw_read(cell(), order, here));
+        const auto in_bits = [](const void* how, std::uint64_t bits) {
+            return to_bits(
+                (*static_cast<const std::remove_reference_t<F>*>(how))(from_bits<T>(bits)));
+        };
+        const T old = from_bits<T>(model::rmw_read(cell(), order, here, in_bits, &change));
         model::rmw_write(cell(), to_bits(change(old)), order, here);
         return old;
     }
@@ -219,6 +223,21 @@ inline void compiler_barrier(MODEL_HERE) noexcept {
 inline bool asymmetric() noexcept { return model::asymmetric(); }
 inline void process_barrier(MODEL_HERE) noexcept {
     if (model::running()) model::process_barrier({file, line});
+}
+
+/// Each fiber's own T, as new in each execution.
+template <class Tag, class T>
+T& per_thread() noexcept {
+    static thread_local T outside{};
+    if (!model::running()) return outside;
+    struct one {
+        T value{};
+        std::uint64_t execution = 0;
+    };
+    static one mine[model::max_threads];
+    one& m = mine[model::this_thread()];
+    if (m.execution != model::execution()) m = {T{}, model::execution()};
+    return m.value;
 }
 
 class mutex {

@@ -188,6 +188,7 @@ public:
         model::join(id_, {});
         id_ = -1;
     }
+    void detach() noexcept { id_ = -1; }
     [[nodiscard]] int get_id() const noexcept { return id_; }
     [[nodiscard]] stop_source get_stop_source() const noexcept { return stop_; }
     [[nodiscard]] stop_token get_stop_token() const noexcept { return stop_.get_token(); }

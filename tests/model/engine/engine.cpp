@@ -38,6 +38,10 @@ std::uint64_t with(std::uint64_t queue, int thread) {
     while ((queue >> (4 * at)) != 0) ++at;
     return queue | (static_cast<std::uint64_t>(thread) + 1) << (4 * at);
 }
+constexpr std::uint64_t locked = 1;
+std::uint64_t constant(const void* value, std::uint64_t) {
+    return *static_cast<const std::uint64_t*>(value);
+}
 }  // namespace
 
 void is_born(cell c, place declared) {
@@ -47,7 +51,7 @@ void dies(const void* at, std::size_t size) {
     engine().step({.what = kind::death, .target = {at, 0}, .size = size});
 }
 void memory_dies(const void* at, std::size_t size) noexcept {
-    if (running()) dies(at, size);
+    if (running() && engine().holds_something(at, size)) dies(at, size);
 }
 
 std::uint64_t load(cell c, std::memory_order order, place where) {
@@ -58,13 +62,17 @@ void store(cell c, std::uint64_t value, std::memory_order order, place where) {
     engine().step(
         {.what = kind::store, .where = where, .target = c, .order = order, .value = value});
 }
-std::uint64_t rmw_read(cell c, std::memory_order order, place where) {
+std::uint64_t rmw_read(cell c, std::memory_order order, place where,
+                       std::uint64_t (*change)(const void*, std::uint64_t), const void* how) {
     return engine()
         .step({.what = kind::rmw_read,
                .where = where,
                .target = c,
                .order = order,
-               .exclusive = true})
+               .exclusive = true,
+               .change = change,
+               .how = how,
+               .order_write = order})
         .value;
 }
 void rmw_write(cell c, std::uint64_t value, std::memory_order order, place where) {
@@ -86,7 +94,10 @@ bool compare_exchange(cell c, std::uint64_t& expected, std::uint64_t desired,
                    .order = order,
                    .order_failed = failed,
                    .compares = true,
-                   .expected = expected})
+                   .expected = expected,
+                   .change = &constant,
+                   .how = &desired,
+                   .order_write = order})
             .value;
     if (read != expected) {
         expected = read;
@@ -118,18 +129,20 @@ void lock(const void* mutex, place where) {
                    .where = where,
                    .target = c,
                    .order = std::memory_order_acquire,
-                   .exclusive = true})
+                   .exclusive = true,
+                   .change = &constant,
+                   .how = &locked})
             .waits) {
         auto& me = engine().me();
         me.is = explorer::state::locked_out;
         for (;;) me.stack.leave();
     }
-    rmw_write(c, 1, std::memory_order_relaxed, where);
+    rmw_write(c, locked, std::memory_order_relaxed, where);
 }
 bool try_lock(const void* mutex, place where) {
     std::uint64_t free = 0;
     return compare_exchange(
-        {mutex, 0}, free, 1, std::memory_order_acquire, std::memory_order_relaxed, where);
+        {mutex, 0}, free, locked, std::memory_order_acquire, std::memory_order_relaxed, where);
 }
 void unlock(const void* mutex, place where) {
     engine().step({.what = kind::unlock,
@@ -167,7 +180,8 @@ void futex_wait(cell word, std::uint32_t expected, std::int64_t deadline, place 
 }
 void futex_wake(const void* word, place where) {
     const cell queue = queue_of(word);
-    const auto sleepers = rmw_read(queue, std::memory_order_acq_rel, where);
+    const auto first_out = [](const void*, std::uint64_t sleepers) { return sleepers >> 4; };
+    const auto sleepers = rmw_read(queue, std::memory_order_acq_rel, where, first_out);
     rmw_write(queue, sleepers >> 4, std::memory_order_acq_rel, where);
 }
 
@@ -178,6 +192,7 @@ unsigned choose(unsigned n, place where) {
         engine().step({.what = kind::choice, .where = where, .choices = n}).value);
 }
 
+std::uint64_t execution() noexcept { return engine().execution(); }
 int this_thread() noexcept { return engine().current(); }
 int spawn(std::function<void()> body, const char* name, place where) {
     return engine().spawn(new std::function<void()>(std::move(body)), name, where);

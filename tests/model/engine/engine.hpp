@@ -23,12 +23,15 @@ struct cell {
 
 void is_born(cell c, place declared);
 void dies(const void* at, std::size_t size);
+/// A step only if something is in there that the model watches.
 void memory_dies(const void* at, std::size_t size) noexcept;
 
 std::uint64_t load(cell c, std::memory_order order, place where);
 void store(cell c, std::uint64_t value, std::memory_order order, place where);
-/// What it read; rmw_write must follow at once.
-std::uint64_t rmw_read(cell c, std::memory_order order, place where);
+/// What it read; rmw_write must follow at once, and write change(how, that), if `change` is given.
+std::uint64_t rmw_read(cell c, std::memory_order order, place where,
+                       std::uint64_t (*change)(const void* how, std::uint64_t old) = nullptr,
+                       const void* how = nullptr);
 void rmw_write(cell c, std::uint64_t value, std::memory_order order, place where);
 /// True: done. False: `expected` is what it read.
 bool compare_exchange(cell c, std::uint64_t& expected, std::uint64_t desired,
@@ -55,6 +58,7 @@ void pause(place where);
 unsigned choose(unsigned n, place where);
 
 int this_thread() noexcept;
+std::uint64_t execution() noexcept;  // a number of its own for each
 int spawn(std::function<void()> body, const char* name, place where);
 void join(int thread, place where);
 

@@ -77,7 +77,7 @@ void explorer::branch(graph g) {
 
 std::uint16_t explorer::locate(const request& r) {
     const auto known = where_.find(r.target.at);
-    if (known != where_.end()) return known->second;
+    if (known != where_.end() && known->second != plain_memory) return known->second;
     location l;  // older than the execution
     l.at = r.target.at;
     l.initial = r.target.initial;
@@ -115,6 +115,19 @@ bool explorer::extend_read(int t) {
                 const event_id taker =
                     g_.store_at(e.location, static_cast<std::uint16_t>(rank + 1));
                 if (read.past.covers(taker)) continue;
+                if (r.change) {  // no need to run up to its write: that only changes the taker
+                    graph both = g_;
+                    both.append(t, read);
+                    event write = both.draft(t, kind::rmw_write, r.where);
+                    write.order = r.order_write;
+                    write.value = r.change(r.how, read.value);
+                    write.location = e.location;
+                    write.from = read.from;
+                    both.publish(write);
+                    const event_id id = both.append(t, write);
+                    revisit(both, id);
+                    continue;
+                }
             }
             graph other = g_;
             other.append(t, read);
@@ -145,7 +158,7 @@ bool explorer::extend_write(int t) {
     const std::uint16_t end = static_cast<std::uint16_t>(g_.newest(e.location) + 1);
 
     if (r.what == kind::rmw_write) {
-        if (!director_) revisit(id);
+        if (!director_) revisit(g_, id);
         if (g_.taken(e.location, e.from)) return false;
         g_.insert_store(id, static_cast<std::uint16_t>(g_.rank(e.from) + 1));
         return true;
@@ -156,7 +169,7 @@ bool explorer::extend_write(int t) {
             for (auto& x : all)
                 if (x.waits && x.location == e.location && g_.rank(x.from) == low)
                     somebody_waits = true;
-        if (!director_) revisit(id);
+        if (!director_) revisit(g_, id);
         g_.insert_store(id, static_cast<std::uint16_t>(low + 1));
         return director_ || !somebody_waits;  // who waits for this very unlock gets it in a branch
     }
@@ -170,7 +183,7 @@ bool explorer::extend_write(int t) {
                 places.push_back(rank);
         chosen = places[director_->back(places.size())];
     } else {
-        revisit(id);
+        revisit(g_, id);
         for (std::uint16_t rank = static_cast<std::uint16_t>(low + 1); rank < end; ++rank) {
             if (g_.taken(e.location, g_.store_at(e.location, static_cast<std::uint16_t>(rank - 1))))
                 continue;
@@ -184,29 +197,28 @@ bool explorer::extend_write(int t) {
 }
 
 // Which reads could have read this store, had it been there? `store` is in no order yet.
-void explorer::revisit(event_id store) {
-    const event& a = g_[store];
+void explorer::revisit(const graph& g, event_id store) {
+    const event& a = g[store];
     for (std::size_t t = 0; t < max_threads; ++t) {
-        for (std::size_t i = 0; i < g_.thread[t].size(); ++i) {
+        for (std::size_t i = 0; i < g.thread[t].size(); ++i) {
             const event_id read{static_cast<std::uint16_t>(t), static_cast<std::uint16_t>(i)};
-            if (!g_[read].reads() || g_[read].location != a.location || a.past.covers(read))
-                continue;
+            if (!g[read].reads() || g[read].location != a.location || a.past.covers(read)) continue;
 
             std::size_t keep[max_threads];
             bool once = true;  // nobody else does the same
             for (std::size_t u = 0; u < max_threads; ++u) {
                 std::size_t n = 0;
-                while (n < g_.thread[u].size() &&
-                       (g_.thread[u][n].stamp <= g_[read].stamp || n < a.past[static_cast<int>(u)]))
+                while (n < g.thread[u].size() &&
+                       (g.thread[u][n].stamp <= g[read].stamp || n < a.past[static_cast<int>(u)]))
                     ++n;
                 keep[u] = n;
-                for (; n < g_.thread[u].size() && once; ++n)
+                for (; n < g.thread[u].size() && once; ++n)
                     once = maximal(
-                        {static_cast<std::uint16_t>(u), static_cast<std::uint16_t>(n)}, a.past);
+                        g, {static_cast<std::uint16_t>(u), static_cast<std::uint16_t>(n)}, a.past);
             }
-            if (!once || !maximal(read, a.past)) continue;
+            if (!once || !maximal(g, read, a.past)) continue;
 
-            graph kept = g_;
+            graph kept = g;
             kept.restrict_to(keep);
             const std::uint16_t low =
                 kept.lowest(a.location, kept.thread[store.thread][store.index - 1u].before);
@@ -233,20 +245,20 @@ void explorer::revisit(event_id store) {
 }
 
 // TruSt's condition for removing `e`: were it added again, the first choice would bring back just it.
-bool explorer::maximal(event_id id, const clock_vector& past) const {
-    const event& e = g_[id];
+bool explorer::maximal(const graph& g, event_id id, const clock_vector& past) {
+    const event& e = g[id];
     if (e.what == kind::choice) return e.value == 0;
     if (!e.reads() && !e.writes()) return true;
-    const auto previous = [&](event_id x) { return g_[x].stamp <= e.stamp || past.covers(x); };
+    const auto previous = [&](event_id x) { return g[x].stamp <= e.stamp || past.covers(x); };
     if (e.writes()) {
         for (std::size_t t = 0; t < max_threads; ++t)
-            for (std::size_t i = 0; i < g_.thread[t].size(); ++i) {
+            for (std::size_t i = 0; i < g.thread[t].size(); ++i) {
                 const event_id x{static_cast<std::uint16_t>(t), static_cast<std::uint16_t>(i)};
-                if (g_[x].reads() && g_[x].from == id && previous(x)) return false;
+                if (g[x].reads() && g[x].from == id && previous(x)) return false;
             }
     }
-    const auto& all = g_.locations[e.location].stores;
-    for (std::size_t k = e.writes() ? e.rank : g_.rank(e.from); k < all.size(); ++k)
+    const auto& all = g.locations[e.location].stores;
+    for (std::size_t k = e.writes() ? e.rank : g.rank(e.from); k < all.size(); ++k)
         if (previous(all[k])) return false;
     return true;
 }

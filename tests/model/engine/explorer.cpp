@@ -79,6 +79,8 @@ findings explorer::one(director& d) {
 }
 
 void explorer::reset() {
+    static std::uint64_t executions = 0;
+    execution_ = ++executions;
     forget_memory();
     for (actor& a : actors_) {
         a.is = state::absent;
@@ -214,6 +216,8 @@ void explorer::consume(const event& e, const request& r) {
         a.stack.leave();
     }
     if (e.what == kind::birth) where_[r.target.at] = e.location;
+    if (e.what == kind::plain_read || e.what == kind::plain_write)
+        where_.try_emplace(e.at, plain_memory);
     done_.push_back({static_cast<std::uint16_t>(current_), static_cast<std::uint16_t>(a.position)});
     ++a.position;
     if (has_effect(e.what)) {
@@ -222,6 +226,11 @@ void explorer::consume(const event& e, const request& r) {
     }
     if (a.position > limits_.steps)
         fail("no end in sight: " + std::to_string(limits_.steps) + " steps", r.where);
+}
+
+bool explorer::holds_something(const void* at, std::size_t size) const {
+    const auto first = where_.lower_bound(at);
+    return first != where_.end() && first->first < static_cast<const char*>(at) + size;
 }
 
 bool explorer::can_go_on(int t) const {
@@ -244,7 +253,7 @@ int explorer::pick() {
         if (a.pending.urgent) return t;
         if (a.pending.what == kind::lock_read) {
             const auto w = where_.find(a.pending.target.at);
-            if (w != where_.end() && g_.newest(w->second) > 0 &&
+            if (w != where_.end() && w->second != plain_memory && g_.newest(w->second) > 0 &&
                 g_.value_of(w->second, g_.store_at(w->second, g_.newest(w->second))) != 0) {
                 if (waits < 0) waits = t;
                 continue;

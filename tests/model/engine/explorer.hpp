@@ -66,6 +66,10 @@ struct request {
     unsigned choices = 0;  // choice
     bool timed = false;    // resume: it would wake up by itself
     bool urgent = false;   // the rest of something that is atomic
+    // Of a read that a write follows at once: what it will write, if that is known already.
+    std::uint64_t (*change)(const void* how, std::uint64_t old) = nullptr;
+    const void* how = nullptr;
+    std::memory_order order_write = std::memory_order_relaxed;
 };
 
 /// Decides what runs next where not everything is to be tried.
@@ -111,7 +115,9 @@ public:
     actor& me() { return actors_[static_cast<std::size_t>(current_)]; }
     const actor& at(int thread) const { return actors_[static_cast<std::size_t>(thread)]; }
     int current() const { return current_; }
+    std::uint64_t execution() const { return execution_; }
     bool can_go_on(int thread) const;
+    bool holds_something(const void* at, std::size_t size) const;
     const limits& bounds() const { return limits_; }
     const graph& now() const { return g_; }
     void note(const std::string& outcome) { outcome_ = outcome; }
@@ -135,8 +141,8 @@ private:
     bool extend_read(int t);
     bool extend_write(int t);
     bool extend_choice(int t);
-    void revisit(event_id store);
-    bool maximal(event_id e, const clock_vector& past) const;
+    void revisit(const graph& g, event_id store);
+    static bool maximal(const graph& g, event_id e, const clock_vector& past);
     void branch(graph g);
     std::uint16_t locate(const request& r);
     void check_alive(const event& e, const location& l);
@@ -153,9 +159,11 @@ private:
     // of the execution that runs
     graph g_;
     std::array<actor, max_threads> actors_;
-    std::vector<event_id> done_;  // in the order in which they were done
-    std::map<const void*, std::uint16_t> where_;
+    std::vector<event_id> done_;                  // in the order in which they were done
+    std::map<const void*, std::uint16_t> where_;  // the locations, and what plain accesses touch
+    static constexpr std::uint16_t plain_memory = 0xfffe;
     int current_ = -1;
+    std::uint64_t execution_ = 0;
     bool growing_ = false;
     int decided_ = -1;  // the director's thread for the step to come
     verdict verdict_ = verdict::open;

@@ -79,7 +79,7 @@ MODEL_PROGRAM("channel over mpmc_ring: capacity 1, two messages", {.barriers = b
     one_to_one<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: capacity 1, two messages",
-              {.barriers = barriers::both, .departures = 8}) {
+              {.barriers = barriers::both, .departures = 6}) {
     one_to_one<plain_queue<payload>>();
 }
 

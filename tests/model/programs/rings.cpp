@@ -104,6 +104,11 @@ MODEL_PROGRAM("spsc_ring: look at the front, then remove it", {}) {
                 }
         });
 }
+MODEL_PROGRAM("spsc_ring: size_approx is never more than was ever in", {}) {
+    spsc_ring<int> ring{2};
+    model::threads([&] { MODEL_CHECK(ring.try_push(1)); }, [&] { (void)ring.try_pop(); },
+                   [&] { MODEL_CHECK(ring.size_approx() <= 1); });
+}
 MODEL_PROGRAM("spsc_ring: size_approx is never more than capacity", {}) {
     spsc_ring<int> ring{1};
     model::threads(
@@ -354,6 +359,64 @@ MODEL_PROGRAM("mpmc_ring: size_approx 0 means nothing in and nothing coming", {}
             MODEL_CHECK(n <= 2);
             if (before) MODEL_CHECK(n == 1);
         });
+}
+MODEL_PROGRAM("mpmc_ring: consumers step over a reservation that was let go", {}) {
+    mpmc_ring<payload> ring{2};
+    bag a, b;
+    model::threads(
+        [&] {
+            {
+                auto place = ring.reserve();
+                MODEL_CHECK(place);
+                place.emplace(5);
+            }  // not committed
+            MODEL_CHECK(ring.try_push(payload{0}));
+        },
+        [&] {
+            for (int i = 0; i < 2; ++i)
+                if (auto x = ring.try_pop()) a.add(x->value());
+        },
+        [&] {
+            if (auto x = ring.try_pop()) b.add(x->value());
+        });
+    while (auto x = ring.try_pop()) a.add(x->value());
+    MODEL_CHECK(a.values().size() + b.values().size() == 1);
+    MODEL_CHECK(ring.size_approx() == 0);
+}
+MODEL_PROGRAM("mpmc_ring: a slot that was let go and stepped over is used again, capacity 1", {}) {
+    mpmc_ring<payload> ring{1};
+    bag got;
+    int in = 0;
+    model::threads(
+        [&] {
+            {
+                auto place = ring.reserve();
+                if (place) place.emplace(7);
+            }
+            if (ring.try_push(payload{0})) ++in;
+        },
+        [&] {
+            for (int i = 0; i < 2; ++i)
+                if (auto x = ring.try_pop()) got.add(x->value());
+        });
+    while (auto x = ring.try_pop()) got.add(x->value());
+    MODEL_CHECK(static_cast<int>(got.values().size()) == in);
+}
+MODEL_PROGRAM("mpmc_ring: a reserved element is built in place and seen whole", {}) {
+    mpmc_ring<payload> ring{2};
+    bag got;
+    model::threads(
+        [&] {
+            auto place = ring.reserve();
+            MODEL_CHECK(place);
+            place.emplace(3);
+            place.commit();
+        },
+        [&] {
+            if (auto x = ring.try_pop()) got.add(x->value());
+        });
+    while (auto x = ring.try_pop()) got.add(x->value());
+    MODEL_CHECK(got.values().size() == 1);
 }
 MODEL_PROGRAM("mpmc_ring: destruction finds what is left", {}) {
     model::census live;

@@ -190,6 +190,22 @@ MODEL_PROGRAM("waiter: a moved clock ends the wait", {.barriers = barriers::both
     MODEL_CHECK(time.sleepers() == 0);
 }
 
+MODEL_PROGRAM("manual_clock: who sees the new time sees what was done before it came", {}) {
+    penstock::manual_clock time;
+    int data = 0;
+    model::threads(
+        [&] {
+            sys::wrote(&data);
+            data = 1;
+            time.advance(1s);
+        },
+        [&] {
+            if (time.now() == penstock::clock::time_point{}) return;
+            sys::read(&data);
+            MODEL_CHECK(data == 1);
+        });
+}
+
 // ---- The claimed slot: P1 claims a slot and stalls; P2 fills the next one, its wake finds nothing to
 // take and its receiver sleeps again; when P1 has written, both must be received. ----
 

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSL-1.0
+// The bus: a subscription's end and its callbacks, the route table under change, members that go idle
+// while a message comes, messages and their last reader. Lists of shared_ptr are kept alive by the
+// program, because the model doesn't see what shared_ptr counts.
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <penstock/bus/bus.hpp>
+#include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/members.hpp>
+#include <penstock/bus/detail/route.hpp>
+#include <penstock/bus/message.hpp>
+
+#include "../program.hpp"
+#include "../support.hpp"
+
+namespace {
+
+using model::barriers;
+using model::payload;
+using penstock::message;
+namespace detail = penstock::detail;
+namespace sys = penstock::sys;
+
+// ---- The gate ----
+
+struct watched_gate final : detail::gate {
+    explicit watched_gate(detail::wait_graph& w) : gate{w} {}
+    ~watched_gate() = default;
+    void call() {
+        const detail::inside here{*this, nullptr};
+        if (!here) return;
+        sys::read(&callback);
+        MODEL_CHECK(callback == 1);
+    }
+    void last_out() noexcept override {
+        sys::wrote(&callback);
+        callback = 0;
+    }
+    int callback = 1;
+};
+MODEL_PROGRAM("bus: closing a gate waits for who is inside, the last one out ends the callback",
+              {.barriers = barriers::both}) {
+    detail::wait_graph waits;
+    watched_gate g{waits};
+    model::threads([&] { g.call(); },
+                   [&] {
+                       MODEL_CHECK(g.close());
+                       sys::wrote(&g.callback);  // nobody else is in there
+                       MODEL_CHECK(g.callback == 0);
+                   });
+}
+MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .departures = 12}) {
+    detail::wait_graph waits;
+    watched_gate g{waits};
+    model::threads([&] { g.call(); }, [&] { g.call(); }, [&] { MODEL_CHECK(g.close()); });
+    MODEL_CHECK(g.callback == 0);
+}
+MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
+              {.barriers = barriers::both, .departures = 12}) {
+    detail::wait_graph waits;
+    watched_gate g{waits};
+    const auto close = [&] {
+        MODEL_CHECK(g.close());
+        sys::read(&g.callback);
+        MODEL_CHECK(g.callback == 0);
+    };
+    model::threads(close, close, [&] { g.call(); });
+}
+MODEL_PROGRAM("bus: two handlers that end each other's subscription, one is told",
+              {.barriers = barriers::both, .departures = 12}) {
+    detail::wait_graph waits;
+    watched_gate a{waits}, b{waits};
+    const auto ends = [&](watched_gate& mine, watched_gate& other) {
+        const detail::inside here{mine, nullptr};
+        if (here) (void)other.close();
+    };
+    model::threads([&] { ends(a, b); }, [&] { ends(b, a); });
+}
+
+// ---- Members ----
+
+struct test_executor {
+    void post(penstock::task) {}
+};
+struct test_member final : detail::member_base, std::enable_shared_from_this<test_member> {
+    explicit test_member(penstock::executor_ref e) : member_base{e} {}
+    std::shared_ptr<member_base> self() override { return shared_from_this(); }
+    void wake() override {
+        sys::wrote(&woken);
+        ++woken;
+    }
+    bool cancel() override { return true; }
+    int woken = 0;
+};
+
+MODEL_PROGRAM("bus: no message and idle member miss each other", {}) {
+    test_executor pool;
+    detail::members all;
+    const auto m = std::make_shared<test_member>(pool);
+    all.join(m);
+    MODEL_CHECK(all.take_idle() == m);  // it runs
+    sys::atomic<int> queue{0};
+    bool handled = false;
+    model::threads(
+        [&] {
+            queue.store(1, std::memory_order_relaxed);
+            if (const auto idle = all.take_idle()) idle->wake();
+        },
+        [&] {
+            const auto look = [&]() -> std::optional<int> {
+                if (queue.load(std::memory_order_relaxed) == 0) return std::nullopt;
+                queue.store(0, std::memory_order_relaxed);
+                return 1;
+            };
+            auto found = look();
+            if (!found) found = all.rest_unless(*m, look);
+            handled = found.has_value();
+        });
+    MODEL_CHECK(handled || m->woken == 1);
+}
+MODEL_PROGRAM("bus: two publishers wake an idle member once", {}) {
+    test_executor pool;
+    detail::members all;
+    const auto m = std::make_shared<test_member>(pool);
+    all.join(m);
+    const auto publish = [&] {
+        if (const auto idle = all.take_idle()) idle->wake();
+    };
+    model::threads(publish, publish);
+    MODEL_CHECK(m->woken == 1);
+}
+MODEL_PROGRAM("bus: who joins idle is seen by the next publisher", {}) {
+    test_executor pool;
+    detail::members all;
+    const auto m = std::make_shared<test_member>(pool);
+    sys::atomic<int> queue{0};
+    bool caught_up = false;
+    model::threads(
+        [&] {
+            queue.store(1, std::memory_order_relaxed);
+            if (const auto idle = all.take_idle()) idle->wake();
+        },
+        [&] {
+            all.join(m);
+            caught_up = queue.load(std::memory_order_relaxed) == 1;
+        });
+    MODEL_CHECK(caught_up || m->woken == 1);
+}
+
+// ---- Messages ----
+
+MODEL_PROGRAM("bus: the last reader frees a message after all others have read", {}) {
+    penstock::bus events;
+    auto feed = events.subscribe<payload>("x", penstock::subscribe_options<payload>{.capacity = 4});
+    auto x = events.topic<payload>("x");
+    MODEL_CHECK(x.publish(payload{7}));
+    auto got = feed.try_receive();
+    MODEL_CHECK(got);
+    message<payload> first = *got, second = first;
+    got = penstock::status::empty;
+    model::threads(
+        [&] {
+            auto mine = std::move(first);
+            MODEL_CHECK(mine->value() == 7);
+        },
+        [&] {
+            auto mine = std::move(second);
+            MODEL_CHECK(mine->value() == 7);
+        });
+}
+
+// ---- The bus itself ----
+
+MODEL_PROGRAM("bus: when a direct subscription has ended, its handler runs no more",
+              {.barriers = barriers::both, .departures = 10}) {
+    penstock::bus events;
+    int handled = 0;
+    auto s = events.subscribe<int>("x", [&](const int&) {
+        sys::wrote(&handled);
+        ++handled;
+    });
+    auto x = events.topic<int>("x");
+    model::threads([&] { (void)x.publish(1); },
+                   [&] {
+                       MODEL_CHECK(s.cancel());
+                       sys::wrote(&handled);
+                   });
+}
+MODEL_PROGRAM("bus: a subscription that comes while others publish", {.departures = 10}) {
+    penstock::bus events;
+    auto x = events.topic<int>("x");
+    model::flag subscribed;
+    int got = 0;
+    penstock::subscription s;
+    model::threads(
+        [&] {
+            s = events.subscribe<int>("x", [&](const int&) {
+                sys::wrote(&got);
+                ++got;
+            });
+            subscribed.set();
+        },
+        [&] {
+            const bool before = subscribed.is_set();
+            const auto p = x.publish(1);
+            if (before) MODEL_CHECK(p.matched() == 1);
+        });
+}
+
+}  // namespace

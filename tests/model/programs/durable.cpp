@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSL-1.0
+// The journal in memory: a record is seen whole or not at all, what is synced and what failed is told
+// in order, readers are found while they are added.
+#include <cstddef>
+#include <cstring>
+#include <memory>
+
+#include <penstock/durable/detail/progress.hpp>
+#include <penstock/durable/detail/readers.hpp>
+#include <penstock/durable/format.hpp>
+
+#include "../program.hpp"
+#include "../support.hpp"
+
+namespace {
+
+using model::barriers;
+using penstock::status;
+namespace detail = penstock::detail;
+namespace format = penstock::format;
+namespace sys = penstock::sys;
+
+// ---- Records ----
+
+struct one_page {
+    alignas(8) std::byte bytes[256]{};
+    format::page page{bytes, sizeof bytes, 7};
+
+    std::uint64_t append(std::uint64_t at, unsigned value) {
+        format::record_header h{};
+        h.type = format::record_type::message;
+        h.bytes = sizeof value;
+        std::memcpy(bytes + at + sizeof h, &value, sizeof value);
+        format::commit(page, at, 1, h);
+        return at + format::record_bytes(h.bytes);
+    }
+    format::found read(std::uint64_t& at, unsigned value) {
+        format::record r;
+        const auto f = format::read(page, at, 1, r);
+        if (f != format::found::record) return f;
+        unsigned seen = 0;
+        std::memcpy(&seen, r.payload.data(), sizeof seen);
+        MODEL_CHECK(seen == value);
+        at = r.end();
+        return f;
+    }
+};
+MODEL_PROGRAM("durable: a record is found whole or not at all", {}) {
+    one_page p;
+    model::threads([&] { p.append(p.append(0, 11), 22); },
+                   [&] {
+                       std::uint64_t at = 0;
+                       for (unsigned n = 1; n <= 2; ++n) {
+                           const auto f = p.read(at, n * 11);
+                           MODEL_CHECK(f == format::found::record || f == format::found::space);
+                           if (f == format::found::space) break;
+                       }
+                   });
+}
+MODEL_PROGRAM("durable: who is told of an append finds it", {}) {
+    one_page p;
+    detail::progress done;
+    model::threads([&] { done.set_appended(p.append(0, 11)); },
+                   [&] {
+                       std::uint64_t at = 0;
+                       if (done.appended() > 0)
+                           MODEL_CHECK(p.read(at, 11) == format::found::record);
+                   });
+}
+
+// ---- Progress ----
+
+MODEL_PROGRAM("durable: one sync serves two who wait",
+              {.barriers = barriers::both, .departures = 10}) {
+    detail::progress done;
+    int disk = 0;
+    sys::atomic<std::uint64_t> appended{0};
+    const auto append = [&] {
+        const auto end = appended.fetch_add(1, std::memory_order_relaxed) + 1;
+        const status s = done.wait_synced(end, [&] {
+            sys::wrote(&disk);  // one at a time
+            ++disk;
+            done.raise_synced(appended.load(std::memory_order_relaxed));
+        });
+        MODEL_CHECK(s == status::ok && done.synced() >= end);
+    };
+    model::threads(append, append);
+    MODEL_CHECK(disk == 1 || disk == 2);
+}
+MODEL_PROGRAM("durable: who relies on synced relies on what was before the sync", {}) {
+    detail::progress done;
+    int disk = 0;
+    model::threads(
+        [&] {
+            sys::wrote(&disk);
+            disk = 1;
+            done.raise_synced(1);
+        },
+        [&] {
+            if (done.synced() < 1) return;
+            sys::read(&disk);
+            MODEL_CHECK(disk == 1);
+        });
+}
+MODEL_PROGRAM("durable: a failure ends all waits and tells the first trouble",
+              {.barriers = barriers::both, .departures = 10}) {
+    detail::progress done;
+    const auto append = [&](std::uint64_t end) {
+        return done.wait_synced(end, [&] { done.fail({5, "sync"}); });
+    };
+    status a = status::ok, b = status::ok;
+    model::threads([&] { a = append(1); }, [&] { b = append(2); });
+    MODEL_CHECK(a == status::failed && b == status::failed);
+    MODEL_CHECK(!done.failure("x").empty());
+}
+MODEL_PROGRAM("durable: who sees the failure sees what led to it", {}) {
+    detail::progress done;
+    int reason = 0;
+    model::threads(
+        [&] {
+            sys::wrote(&reason);
+            reason = 1;
+            done.fail({5, "sync"});
+        },
+        [&] {
+            if (!done.failed()) return;
+            sys::read(&reason);
+        });
+}
+MODEL_PROGRAM("durable: raising what is synced never lowers it", {}) {
+    detail::progress done;
+    model::threads([&] { done.raise_synced(2); }, [&] { done.raise_synced(1); });
+    MODEL_CHECK(done.synced() == 2);
+}
+
+// ---- Readers ----
+
+struct test_reader final : detail::stream_reader {
+    explicit test_reader(std::uint32_t group) : stream_reader{1, group} { sys::wrote(&told); }
+    void notify(bool) noexcept override {
+        sys::read(&told);
+        hits.fetch_add(1, std::memory_order_relaxed);
+    }
+    int told = 0;
+    sys::atomic<int> hits{0};
+};
+MODEL_PROGRAM("durable: readers are told while others are added", {}) {
+    detail::reader_list readers;
+    model::flag added;
+    model::threads(
+        [&] {
+            (void)readers.find(1, [] { return std::make_unique<test_reader>(1); });
+            (void)readers.find(2, [] { return std::make_unique<test_reader>(2); });
+            added.set();
+        },
+        [&] {
+            const bool before = added.is_set();
+            readers.notify(1, false);
+            if (!before) return;
+            auto& r = static_cast<test_reader&>(
+                readers.find(1, [] { return std::make_unique<test_reader>(1); }));
+            MODEL_CHECK(r.hits.load(std::memory_order_relaxed) == 1);
+        });
+}
+
+MODEL_PROGRAM("durable: everybody is told while others are added", {}) {
+    detail::reader_list readers;
+    model::threads([&] { (void)readers.find(1, [] { return std::make_unique<test_reader>(1); }); },
+                   [&] { readers.notify_everybody(); });
+}
+
+}  // namespace

@@ -36,7 +36,6 @@
 //   (F) consumer store-release stamp -> (R) producer load-acquire: gone before reused.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -49,6 +48,7 @@
 #include <penstock/fwd.hpp>
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/detail/cells.hpp>
+#include <penstock/queue/detail/lap_cursor.hpp>
 #include <penstock/queue/reservation.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -65,7 +65,7 @@ public:
         requires(Capacity != at_run_time)
         : mpmc_ring{Capacity} {}
     explicit mpmc_ring(std::size_t capacity, const Allocator& allocator = {})
-        : cells_{capacity, allocator}, lap_{lap_of(capacity)} {
+        : cells_{capacity, allocator}, cursors_{capacity} {
         Cursor cursor = 0;
         for (std::size_t i = 0; i < capacity; ++i, cursor = next(cursor))
             cells_[i].stamp.store(cursor, std::memory_order_relaxed);  // nobody else is here yet
@@ -160,14 +160,8 @@ public:
     [[nodiscard]] std::size_t size_approx() const noexcept {
         const Cursor head = head_.load(std::memory_order_relaxed);  // a hint
         const Cursor tail = tail_.load(std::memory_order_relaxed) & ~closed_bit;
-        const auto laps =
-            static_cast<Cursor>((tail - index_bits(tail)) - (head - index_bits(head)));
-        const auto size = static_cast<std::int64_t>(laps / lap_ * capacity() + index(tail)) -
-                          static_cast<std::int64_t>(index(head));
-        if (size <= 0) return 0;
-        return static_cast<std::size_t>(size) < capacity()
-                   ? static_cast<std::size_t>(size)
-                   : capacity();
+        const auto size = cursors_.distance(head, tail);
+        return size < capacity() ? static_cast<std::size_t>(size) : capacity();
     }
 
     /// From now on every push is refused; what is in, or claimed before, stays.
@@ -186,35 +180,17 @@ public:
 
 private:
     friend reservation<mpmc_ring>;
-    static_assert(std::is_unsigned_v<Cursor>);
 
     static constexpr Cursor free = 0, filled = 1, abandoned = 3;  // flags of a stamp
     static constexpr Cursor closed_bit = 1;                       // of the tail
-    static constexpr Cursor one = 4;                              // one index further
 
     struct cell {
         sys::atomic<Cursor> stamp{0};
         slot<T> value;
     };
 
-    static Cursor lap_of(std::size_t capacity) {
-        const auto lap = std::bit_ceil(std::uint64_t{capacity}) * one;
-        if (lap > static_cast<Cursor>(-1) / 4 + 1)  // four laps: before and behind stay apart
-            throw std::invalid_argument{
-                "penstock: this capacity is too large for the cursor's type"};
-        return static_cast<Cursor>(lap);
-    }
-    [[nodiscard]] Cursor index_bits(Cursor cursor) const noexcept {
-        return static_cast<Cursor>(cursor & (lap_ - 1));
-    }
-    [[nodiscard]] std::size_t index(Cursor cursor) const noexcept {
-        return static_cast<std::size_t>(index_bits(cursor) / one);
-    }
-    cell& at(Cursor cursor) const noexcept { return cells_[index(cursor)]; }
-    [[nodiscard]] Cursor next(Cursor cursor) const noexcept {
-        return static_cast<Cursor>(
-            index(cursor) + 1 < capacity() ? cursor + one : cursor - index_bits(cursor) + lap_);
-    }
+    cell& at(Cursor cursor) const noexcept { return cells_[cursors_.index(cursor)]; }
+    [[nodiscard]] Cursor next(Cursor cursor) const noexcept { return cursors_.next(cursor); }
 
     /// Claims up to `wanted` neighbouring slots whose stamp is their cursor + Turn, by moving `end`
     /// past them. A slot that is ready stays so until its own claim, which would move `end` first,
@@ -257,12 +233,12 @@ private:
         at(cursor).stamp.store(cursor + abandoned, std::memory_order_release);  // (P), with (C)
     }
     void release(Cursor cursor) noexcept {
-        at(cursor).stamp.store(static_cast<Cursor>(cursor + lap_),
+        at(cursor).stamp.store(cursors_.lap_later(cursor),
                                std::memory_order_release);  // (F), pairs with (R)
     }
 
     detail::cells<cell, Capacity, Allocator> cells_;
-    const Cursor lap_;
+    const detail::lap_cursor<Cursor, Capacity> cursors_;
     alignas(cache_line) sys::atomic<Cursor> tail_{0};
     alignas(cache_line) sys::atomic<Cursor> head_{0};
 };

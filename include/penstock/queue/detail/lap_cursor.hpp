@@ -5,9 +5,8 @@
 //   [ lap | index | 0 0 ]
 //
 // An index takes as many bits as the capacity needs, so some cursors are never used: next() steps
-// over them, and cursors compare by their order, which is
-// right as long as less than half of the type's range lies between two of them. They wrap with
-// their type.
+// over them. Cursors compare by their order, which is right as long as less than half of the type's
+// range lies between two of them. They wrap with their type.
 #pragma once
 
 #include <bit>

@@ -38,7 +38,8 @@ namespace penstock::inline PENSTOCK_ABI {
 
 class waiter {
 public:
-    waiter() noexcept : asymmetric_{sys::asymmetric()} {}
+    waiter() noexcept
+        : asymmetric_{sys::asymmetric()}, spins_{sys::usable_cpus() > 1 ? spin_rounds : 0} {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
     ~waiter() { PENSTOCK_ASSERT(!first_, "a waiter was destroyed while somebody waits on it"); }
@@ -49,10 +50,10 @@ public:
     template <class Done, class Left>
     status wait(Done&& done, Left&& left, const deadline& until = {},
                 const sys::stop_token& stop = {}) {
-        for (int round = 0, spins = sys::usable_cpus() > 1 ? spin_rounds : 0;; ++round) {
+        for (int round = 0;; ++round) {
             if (done()) return status::ok;
             if (stop.stop_requested()) return status::stopped;
-            if (round >= spins) break;
+            if (round >= spins_) break;
             for (int i = 0; i < (1 << round); ++i) sys::pause();
         }
         const status answer = sleep(done, until, stop);
@@ -194,6 +195,7 @@ private:
 
     alignas(cache_line) sys::atomic<std::size_t> waiting_{0};
     const bool asymmetric_;
+    const int spins_;   // asked once: it takes a system call
     sys::mutex mutex_;  // guards the list
     entry* first_ = nullptr;
     entry* last_ = nullptr;

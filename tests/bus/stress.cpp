@@ -38,6 +38,10 @@ struct event {
 
 struct account {
     std::atomic<std::uint64_t> handled{0}, failed{0}, dropped{0}, pulled{0};
+    /// Or the balance would show nothing.
+    [[nodiscard]] bool all_seen() const {
+        return handled > 0 && failed > 0 && dropped > 0 && pulled > 0;
+    }
 };
 
 }  // namespace
@@ -121,17 +125,14 @@ TEST_CASE("what was taken was handled, failed, pulled or dropped, whoever comes 
             for (std::size_t i = 0; i < 3; ++i) churn.emplace_back(come_and_go, i + 1);
             auto t = events.topic<event>("n.all");
             in_threads(2, [&](std::size_t) {
-                for (int i = 0; i < publishes; ++i) count(t.publish(event{i % 8}));
+                for (int i = 0; i < publishes || !of.all_seen(); ++i)
+                    count(t.publish(event{i % 8}));
             });
             flowing = false;
         }
         events.close();
         taken = taken_now;
     }
-    CHECK(of.handled > 0);
-    CHECK(of.failed > 0);
-    CHECK(of.dropped > 0);
-    CHECK(of.pulled > 0);
     CHECK(of.handled + of.failed + of.pulled + of.dropped == taken);
     CHECK(alive == 0);
 }

@@ -22,13 +22,15 @@ public:
             if (i < text.size() && text[i] == '-') steps_.back().back = number(text, ++i);
         }
     }
-    int next(explorer&) override {
-        if (at_ < steps_.size()) return steps_[at_++].thread;
-        return -1;
+    int next(const explorer&) override {
+        return at_ < steps_.size() ? steps_[at_].thread : anybody;
+    }
+    void stepped(const explorer&, int) override {
+        now_ = at_ < steps_.size() ? steps_[at_].back : 0;
+        ++at_;
     }
     std::size_t back(std::size_t how_many) override {
-        const std::size_t b = at_ > 0 && at_ <= steps_.size() ? steps_[at_ - 1].back : 0;
-        return b < how_many ? b : how_many - 1;
+        return now_ < how_many ? now_ : how_many - 1;
     }
 
 private:
@@ -44,6 +46,7 @@ private:
     };
     std::vector<one> steps_;
     std::size_t at_ = 0;
+    std::size_t now_ = 0;
 };
 
 }  // namespace model

@@ -144,6 +144,8 @@ int main(int argc, char** argv) {
                           : "ok, as far as time went"
                     : "ok, all");
             std::fflush(stdout);
+            if (wrong.empty() && !replay.empty() && f.failure)
+                std::printf("%s\n", f.failure->c_str());
             if (!wrong.empty()) {
                 ++failed;
                 std::printf("%s\n", wrong.c_str());

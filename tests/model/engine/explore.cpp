@@ -8,7 +8,7 @@
 namespace model {
 
 bool explorer::extend(int t) {
-    decided_ = -1;
+    if (director_) director_->stepped(*this, t);
     const request& r = at(t).pending;
     switch (r.what) {
         case kind::load:

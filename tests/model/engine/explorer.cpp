@@ -96,7 +96,6 @@ void explorer::reset() {
     where_.clear();
     outcome_.clear();
     growing_ = false;
-    decided_ = -1;
     verdict_ = verdict::open;
     for (std::size_t l = 0; l < g_.locations.size();
          ++l)  // those without a birth are known at once
@@ -243,29 +242,29 @@ bool explorer::can_go_on(int t) const {
     }
 }
 
+bool explorer::would_wait(int t) const {
+    const request& r = at(t).pending;
+    if (at(t).is != state::parked || r.what != kind::lock_read) return false;
+    const auto w = where_.find(r.target.at);
+    if (w == where_.end() || w->second == plain_memory) return false;
+    return g_.value_of(w->second, g_.store_at(w->second, g_.newest(w->second))) != 0;
+}
+
 // Who is in the middle of something atomic; else the first thread that can go on, but one that would
-// wait for a mutex only when nobody else can. A function of the graph alone, as TruSt requires.
+// wait for a mutex only when nobody else can. A function of the graph alone, as TruSt requires. Under
+// a director nobody begins to wait for a mutex: he is just not scheduled.
 int explorer::pick() {
     int waits = -1, found = -1;
     for (int t = 0; t < max_threads; ++t) {
-        const actor& a = at(t);
         if (!can_go_on(t)) continue;
-        if (a.pending.urgent) return t;
-        if (a.pending.what == kind::lock_read) {
-            const auto w = where_.find(a.pending.target.at);
-            if (w != where_.end() && w->second != plain_memory && g_.newest(w->second) > 0 &&
-                g_.value_of(w->second, g_.store_at(w->second, g_.newest(w->second))) != 0) {
-                if (waits < 0) waits = t;
-                continue;
-            }
-        }
-        if (found < 0) found = t;
+        if (at(t).pending.urgent) return t;
+        int& first = would_wait(t) ? waits : found;
+        if (first < 0) first = t;
     }
-    if (director_) {  // here nobody begins to wait for a mutex: he is not scheduled
-        if (decided_ < 0) decided_ = director_->next(*this);
-        return decided_ >= 0 ? decided_ : found;
-    }
-    return found >= 0 ? found : waits;
+    if (!director_) return found >= 0 ? found : waits;
+    const int t = director_->next(*this);
+    if (t == director::anybody) return found;
+    return t >= 0 && can_go_on(t) && !would_wait(t) ? t : -1;
 }
 
 event_id explorer::wake_of(int t) const {

@@ -50,6 +50,8 @@ struct findings {
     std::string replay;
 };
 
+class explorer;
+
 /// A step that a thread is about to do.
 struct request {
     kind what{};
@@ -75,11 +77,15 @@ struct request {
 /// Decides what runs next where not everything is to be tried.
 class director {
 public:
+    static constexpr int nobody_may = -1, anybody = -2;
+
     virtual ~director() = default;
-    /// A thread that can go on (engine says which), or -1 for the default.
-    virtual int next(class explorer& e) = 0;
+    /// The thread whose step is next; asked any number of times before it is done.
+    virtual int next(const explorer& e) = 0;
     /// How far from the newest: 0 is the newest store, or the end of the order, or choice 0.
     virtual std::size_t back(std::size_t how_many) = 0;
+    /// That thread's pending step is about to be done.
+    virtual void stepped(const explorer& e, int thread) = 0;
 };
 
 class explorer {
@@ -116,7 +122,8 @@ public:
     const actor& at(int thread) const { return actors_[static_cast<std::size_t>(thread)]; }
     int current() const { return current_; }
     std::uint64_t execution() const { return execution_; }
-    bool can_go_on(int thread) const;
+    bool can_go_on(int thread) const;   // perhaps only to wait for a mutex
+    bool would_wait(int thread) const;  // for a mutex that is taken
     bool holds_something(const void* at, std::size_t size) const;
     const limits& bounds() const { return limits_; }
     const graph& now() const { return g_; }
@@ -165,7 +172,6 @@ private:
     int current_ = -1;
     std::uint64_t execution_ = 0;
     bool growing_ = false;
-    int decided_ = -1;  // the director's thread for the step to come
     verdict verdict_ = verdict::open;
     std::string outcome_;
     std::map<std::pair<int, int>, int> thread_ids_;  // by parent and ordinal

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 // A failed execution as text: one line a step, in an order in which they can have happened, and the
 // string that brings it back.
+#include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <sstream>
 
 #include "explorer.hpp"
 #include "mutation.hpp"
+#include "source.hpp"
 
 namespace model {
 namespace {
-
-std::string line_of(place p) {
-    std::ifstream in{p.file};
-    std::string line;
-    for (int n = 0; n < p.line && std::getline(in, line); ++n) {
-    }
-    return line;
-}
 
 std::string short_place(place p) {
     std::string file = p.file;
@@ -33,7 +26,7 @@ std::string name_of(const graph& g, std::size_t l, std::map<std::size_t, std::st
     for (auto& thread : g.thread)
         for (const event& e : thread) {
             if (e.location != l || !(e.reads() || e.writes())) continue;
-            const std::string line = line_of(e.where);
+            const std::string line = source_line(e.where);
             for (const char* call :
                  {".load(", ".store(", ".fetch_", ".exchange(", ".compare_exchange"}) {
                 const auto dot = line.find(call);
@@ -47,6 +40,7 @@ std::string name_of(const graph& g, std::size_t l, std::map<std::size_t, std::st
                     name = word;
             }
         }
+    if (reinterpret_cast<std::uintptr_t>(g.locations[l].at) % 2 != 0) name = "futex";  // engine.cpp
     name += '#' + std::to_string(l);
     return name;
 }
@@ -140,7 +134,7 @@ std::string describe(const graph& g, const std::vector<event_id>& done,
         line.resize(std::max<std::size_t>(line.size() + 2, 64), ' ');
         if (e.where.line != 0) {
             line += short_place(e.where);
-            std::string source = line_of(e.where);
+            std::string source = source_line(e.where);
             source.erase(0, source.find_first_not_of(' '));
             line.resize(std::max<std::size_t>(line.size() + 2, 84), ' ');
             line += source;
@@ -149,7 +143,10 @@ std::string describe(const graph& g, const std::vector<event_id>& done,
     }
     for (auto& a : actors) {
         if (a.is == explorer::state::absent || a.is == explorer::state::finished) continue;
-        out << "  " << a.name << " is at " << what(a.pending.what);
+        if (a.pending.what == kind::resume)
+            out << "  " << a.name << " sleeps";
+        else
+            out << "  " << a.name << " is at: " << what(a.pending.what);
         if (a.pending.where.line != 0) out << ", " << short_place(a.pending.where);
         if (a.is == explorer::state::spinning) out << ", spinning";
         out << '\n';

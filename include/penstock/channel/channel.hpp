@@ -17,7 +17,8 @@
 //           Throws std::invalid_argument for capacity 0, or drop_oldest over a storage whose
 //           producer can't pop. `on_drop` must not throw; it runs outside locks, in the thread that
 //           drops, and may use the channel.
-// Order     The storage's. A send that returned ok before the close is received.
+// Order     The storage's. A send that returned ok before the close is received. What was done
+//           before the close is seen by a receiver that is told `closed`.
 // Loss      What is in when the last receiver goes, or when the channel is destroyed, is handed to
 //           on_drop and counted. Nothing else is lost.
 #pragma once

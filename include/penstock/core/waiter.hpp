@@ -19,7 +19,8 @@
 //     process barrier is a full fence in the changer at some instant. A change before that instant
 //     is seen by the sleeper's look; a changer's look after it sees the enlisted sleeper.
 //   otherwise: both are read-modify-writes of `waiting_`, so one reads the other: (E) -> (N) the
-//     changer sees the sleeper; (N) -> (E) the sleeper's look happens after the change.
+//     changer sees the sleeper, and finds him by the mutex; (N) -> (E) releases the change to the
+//     sleeper's look.
 //
 // A wake is never lost. notify_one takes a sleeper off the list, so each wake goes to somebody who
 // then looks again. If he leaves something ready (he took one of two, timed out, was stopped), he
@@ -141,7 +142,7 @@ private:
             sys::compiler_barrier();
             return waiting_.load(std::memory_order_relaxed) != 0;  // pairs with process_barrier
         }
-        return waiting_.fetch_add(0, std::memory_order_acq_rel) != 0;  // (N), pairs with (E)
+        return waiting_.fetch_add(0, std::memory_order_release) != 0;  // (N), pairs with (E)
     }
 
     void enlist(entry& me) {
@@ -152,7 +153,7 @@ private:
             (last_ ? last_->next : first_) = &me;
             last_ = &me;
             me.enlisted = true;
-            waiting_.fetch_add(1, std::memory_order_acq_rel);  // (E), pairs with (N)
+            waiting_.fetch_add(1, std::memory_order_acquire);  // (E), pairs with (N)
         }
         if (asymmetric_) sys::process_barrier();
     }

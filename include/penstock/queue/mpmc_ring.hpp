@@ -76,8 +76,7 @@ public:
         // Not clear(): that would stop at a slot whose claim was never finished.
         const Cursor tail = tail_.load(std::memory_order_relaxed) & ~closed_bit;  // all have left
         for (Cursor c = head_.load(std::memory_order_relaxed); c != tail; c = next(c))
-            if (at(c).stamp.load(std::memory_order_acquire) == c + filled)
-                at(c).value.drop();  // (C)
+            if (at(c).stamp.load(std::memory_order_relaxed) == c + filled) at(c).value.drop();
     }
 
     [[nodiscard]] bool try_push(T&& value) noexcept {
@@ -166,14 +165,15 @@ public:
 
     /// From now on every push is refused; what is in, or claimed before, stays.
     void close() noexcept {
-        tail_.fetch_or(closed_bit, std::memory_order_relaxed);  // claims compare the whole word
+        // Claims compare the whole word. What was done before is seen by who finds the end.
+        tail_.fetch_or(closed_bit, std::memory_order_release);  // (Z), pairs with drained
     }
     [[nodiscard]] bool closed() const noexcept {
         return (tail_.load(std::memory_order_relaxed) & closed_bit) != 0;  // final once set
     }
     /// Closed, and every element has found its consumer.
     [[nodiscard]] bool drained() const noexcept {
-        const Cursor tail = tail_.load(std::memory_order_relaxed);  // final once closed
+        const Cursor tail = tail_.load(std::memory_order_acquire);  // pairs with (Z)
         return (tail & closed_bit) != 0 &&
                head_.load(std::memory_order_relaxed) == tail - closed_bit;  // stale: not yet
     }

@@ -155,8 +155,8 @@ public:
 
     /// [any thread] Exact for a role about its own side's progress, stale about the other's.
     [[nodiscard]] std::size_t size_approx() const noexcept {
-        const Cursor head = head_.load(std::memory_order_acquire);  // pairs with (F)
-        const Cursor tail = tail_.load(std::memory_order_acquire);  // pairs with (P)
+        const Cursor head = head_.load(std::memory_order_acquire);  // (F): tail is no older
+        const Cursor tail = tail_.load(std::memory_order_relaxed);  // a hint
         const auto size = static_cast<std::size_t>(static_cast<Cursor>(tail - head));
         return size < capacity() ? size : capacity();
     }

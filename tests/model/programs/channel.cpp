@@ -147,6 +147,37 @@ MODEL_PROGRAM("channel over a plain queue: close wakes a sender that waits for r
     close_wakes_a_sender<plain_queue<payload>>();
 }
 
+// ---- What was done before the close is seen by who is told closed ----
+
+template <class Storage>
+void close_publishes() {
+    pipe<Storage> c{1};
+    int data = 0;
+    model::threads(
+        [&] {
+            sys::wrote(&data);
+            data = 7;
+            c.close();
+        },
+        [&] {
+            MODEL_CHECK(c.receive().status() == status::closed);
+            sys::read(&data);
+            MODEL_CHECK(data == 7);
+        });
+}
+MODEL_PROGRAM("channel over spsc_ring: close happens before the answer closed",
+              {.barriers = barriers::both}) {
+    close_publishes<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: close happens before the answer closed",
+              {.barriers = barriers::both}) {
+    close_publishes<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: close happens before the answer closed",
+              {.barriers = barriers::both}) {
+    close_publishes<plain_queue<payload>>();
+}
+
 // ---- Several ----
 
 template <class Storage>

@@ -37,8 +37,8 @@ public:
         auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
         do {
             if (word & closed_bit) return false;
-        } while (!word_.compare_exchange_weak(word, word + one, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed));  // pairs with leave
+        } while (!word_.compare_exchange_weak(word, word + one, std::memory_order_relaxed,
+                                              std::memory_order_relaxed));  // only counts
         return true;
     }
 
@@ -50,7 +50,7 @@ public:
                 word_.store(closed_bit, std::memory_order_release);  // (L), pairs with (W)
                 break;
             }
-            if (word_.compare_exchange_weak(word, word - one, std::memory_order_acq_rel,  // (L)
+            if (word_.compare_exchange_weak(word, word - one, std::memory_order_release,  // (L)
                                             std::memory_order_acquire)) {                 // (W)
                 if (!(word & closed_bit)) return;
                 break;
@@ -66,8 +66,8 @@ public:
         while (!(word & closed_bit)) {
             // Closes and enters in one step, so that somebody is sure to be the last one.
             if (!word_.compare_exchange_weak(
-                    word, (word | closed_bit) + one, std::memory_order_acq_rel,
-                    std::memory_order_relaxed))  // pairs with enter
+                    word, (word | closed_bit) + one, std::memory_order_relaxed,
+                    std::memory_order_relaxed))  // leave orders what it must
                 continue;
             frame me{*this, nullptr};
             me.push();

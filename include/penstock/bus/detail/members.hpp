@@ -87,7 +87,7 @@ public:
     template <class Take>
     auto rest_unless(member_base& me, Take take) -> decltype(take()) {
         std::lock_guard lock{mutex_};
-        idle_.fetch_add(1, std::memory_order_acq_rel);  // (E), pairs with (N)
+        idle_.fetch_add(1, std::memory_order_acquire);  // (E), pairs with (N)
         auto found = take();
         if (!found && me.joined) {
             resting_.push_back(me.self());
@@ -99,7 +99,7 @@ public:
 
     /// The one that has been idle for longest, who is idle no more: members take turns.
     [[nodiscard]] member take_idle() {
-        if (idle_.fetch_add(0, std::memory_order_acq_rel) == 0) return nullptr;  // (N), with (E)
+        if (idle_.fetch_add(0, std::memory_order_release) == 0) return nullptr;  // (N), with (E)
         std::lock_guard lock{mutex_};
         if (resting_.empty()) return nullptr;
         member m = std::move(resting_.front());
@@ -131,7 +131,7 @@ public:
 private:
     void enlist(const member& m) {
         resting_.push_back(m);
-        idle_.fetch_add(1, std::memory_order_acq_rel);  // (E), pairs with (N)
+        idle_.fetch_add(1, std::memory_order_acquire);  // (E), pairs with (N)
     }
 
     sys::atomic<std::size_t> idle_{0};  // how many rest, or more

@@ -112,44 +112,45 @@ public:
     explicit intake(std::size_t capacity) : storage_{capacity} {}
 
     status push(value_type&& value) {
-        // Acquire-release throughout: the word is one modification order that all agree on.
-        if (word_.fetch_add(one_under_way, std::memory_order_acq_rel) & closed_bit) {
-            word_.fetch_sub(one_under_way, std::memory_order_acq_rel);  // pairs with drained
+        // All agree on the order of the word's changes, and the storage orders its elements: hence
+        // relaxed, but where the comment says more.
+        if (word_.fetch_add(one_under_way, std::memory_order_relaxed) & closed_bit) {
+            word_.fetch_sub(one_under_way, std::memory_order_relaxed);  // carries nothing
             return status::closed;
         }
         bool pushed = false;
         try {
             pushed = storage_.try_push(std::move(value));
         } catch (...) {
-            word_.fetch_sub(one_under_way, std::memory_order_acq_rel);  // pairs with drained
+            word_.fetch_sub(one_under_way, std::memory_order_relaxed);  // carries nothing
             throw;
         }
         word_.fetch_add((pushed ? one_ready : 0) - one_under_way,
-                        std::memory_order_acq_rel);  // pairs with pop
+                        std::memory_order_release);  // (T): pop finds it at once
         return pushed ? status::ok : status::full;
     }
 
     std::optional<value_type> pop() {
-        auto word = word_.load(std::memory_order_acquire);  // pairs with push
+        auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
         do {
             if (word < one_ready) return std::nullopt;
-        } while (!word_.compare_exchange_weak(word, word - one_ready, std::memory_order_acq_rel,
-                                              std::memory_order_acquire));  // pairs with push
+        } while (!word_.compare_exchange_weak(word, word - one_ready, std::memory_order_acquire,
+                                              std::memory_order_relaxed));  // pairs with (T)
         // One completely pushed element is ours; the storage may say empty while others are busy.
         for (backoff wait;; wait()) {
             if (auto value = storage_.try_pop()) return value;
         }
     }
     [[nodiscard]] bool something() const {
-        return word_.load(std::memory_order_acquire) >= one_ready;  // pairs with push
+        return word_.load(std::memory_order_relaxed) >= one_ready;  // a hint
     }
 
-    void close() { word_.fetch_or(closed_bit, std::memory_order_acq_rel); }  // pairs with push
+    void close() { word_.fetch_or(closed_bit, std::memory_order_release); }  // (Z), with drained
     [[nodiscard]] bool closed() const {
-        return (word_.load(std::memory_order_acquire) & closed_bit) != 0;  // pairs with close
+        return (word_.load(std::memory_order_relaxed) & closed_bit) != 0;  // final once set
     }
     [[nodiscard]] bool drained() const {
-        return word_.load(std::memory_order_acquire) == closed_bit;  // pairs with push and pop
+        return word_.load(std::memory_order_acquire) == closed_bit;  // pairs with (Z)
     }
     [[nodiscard]] const Storage& storage() const noexcept { return storage_; }
 

@@ -7,7 +7,5 @@
 #include <penstock/bus/thread_pool.hpp>
 #include <penstock/channel/ends.hpp>
 #include <penstock/core/manual_clock.hpp>
-#include <penstock/queue/broadcast_ring.hpp>
-#include <penstock/queue/latest.hpp>
 #include <penstock/queue/mpmc_ring.hpp>
 #include <penstock/queue/spsc_ring.hpp>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What only this ring does; the rest is in concepts.cpp.
 #include <atomic>
-#include <cstdlib>
+#include <cstddef>
 #include <memory>
-#include <new>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -11,7 +10,6 @@
 #include <penstock/queue/mpmc_ring.hpp>
 
 #include "support/flow.hpp"
-#include "support/sanitized.hpp"
 #include "support/tracked.hpp"
 
 using penstock::mpmc_ring;
@@ -208,28 +206,21 @@ TEST_CASE("size_approx counts an element that is claimed and not yet written") {
     CHECK(curious::claimed_while_moving() == 1);
 }
 
-#if !TESTS_SANITIZED
-
 namespace {
-std::size_t bytes = 0, calls = 0;
-}
+struct counting {
+    using value_type = std::byte;
+    std::size_t *calls, *bytes;
+    std::byte* allocate(std::size_t n) {
+        ++*calls, *bytes += n;
+        return new std::byte[n];
+    }
+    static void deallocate(std::byte* p, std::size_t) { delete[] p; }
+};
+}  // namespace
 
-// Rings allocate from a cache line on, by the aligned operator new; little else does.
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    bytes += size;
-    ++calls;
-    const auto a = static_cast<std::size_t>(alignment);
-    if (void* p = std::aligned_alloc(a, (size + a - 1) / a * a)) return p;
-    throw std::bad_alloc{};
+TEST_CASE("1,024 numbers take one allocation of 16 bytes each and a line to align it") {
+    std::size_t calls = 0, bytes = 0;
+    const mpmc_ring<std::uint64_t, penstock::at_run_time, counting> ring{1024, {&calls, &bytes}};
+    CHECK(calls == 1);
+    CHECK(bytes == 1024 * 16 + penstock::cache_line);
 }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-
-TEST_CASE("1,024 numbers take one allocation of 16 bytes each") {
-    const std::size_t before = bytes, calls_before = calls;
-    mpmc_ring<std::uint64_t> ring{1024};
-    CHECK(calls - calls_before == 1);
-    CHECK(bytes - before == 1024 * 16);
-}
-
-#endif

@@ -9,6 +9,7 @@
 
 #include "children.hpp"
 #include "engine/mutation.hpp"
+#include "engine/source.hpp"
 #include "orders.hpp"
 #include "program.hpp"
 
@@ -125,6 +126,33 @@ bool executes(const instance& i, const order_use& use) {
     });
 }
 
+/// What was executed and does not stand in the text, which are defaulted orders.
+void add_executed(std::vector<order_use>& uses, const std::vector<instance>& all,
+                  const mutant_options& options) {
+    for (const instance& i : all)
+        for (const order_site& s : i.sites) {
+            if (s.order == std::memory_order_relaxed) continue;
+            if (!options.files.empty() && std::find(options.files.begin(), options.files.end(),
+                                                    s.where.file) == options.files.end())
+                continue;
+            const bool known = std::any_of(uses.begin(), uses.end(), [&](const order_use& u) {
+                return u.file == s.where.file && u.call_first <= s.where.line &&
+                       s.where.line <= u.call_last && u.argument == s.argument;
+            });
+            if (known) continue;
+            order_use u;
+            u.file = s.where.file;
+            u.line = u.call_first = u.call_last = s.where.line;
+            u.argument = s.argument;
+            u.order = s.order;
+            u.defaulted = true;
+            u.operation = s.operation;
+            const std::string path = options.root + "/" + u.file;
+            u.source = source_line({path.c_str(), u.line});
+            uses.push_back(u);
+        }
+}
+
 // The first program that goes red; nothing when none does.
 std::string kill(const mutant& m, const order_use& use, const std::vector<const instance*>& by) {
     for (const instance* i : by) {
@@ -164,6 +192,7 @@ int run_mutants(const mutant_options& options) {
         }
     if (!uses.empty()) std::printf("%zu programs in %.0f s\n", all.size(), passed());
 
+    add_executed(uses, all, options);
     std::vector<std::vector<const instance*>> by(uses.size());
     std::vector<mutant> mutants;
     for (std::size_t u = 0; u < uses.size(); ++u) {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <optional>
 #include <regex>
+#include <set>
 #include <sstream>
 
 namespace model {
@@ -36,11 +37,26 @@ std::memory_order parse(const std::string& name) {
     return std::memory_order_relaxed;
 }
 
-void scan(const std::filesystem::path& path, const std::string& name, std::vector<order_use>& all) {
+std::string read_all(const std::filesystem::path& path) {
     std::ifstream in{path};
     std::stringstream whole;
     whole << in.rdbuf();
+    return whole.str();
+}
+
+/// Names that this text declares as atomics.
+std::set<std::string> atomics_in(const std::string& text) {
+    static const std::regex declaration{R"(sys::atomic(_ref)?<[^;{}]*>&?\s+(\w+))"};
+    std::set<std::string> names;
+    for (std::sregex_iterator d{text.begin(), text.end(), declaration}, end; d != end; ++d)
+        names.insert((*d)[2]);
+    return names;
+}
+
+void scan(const std::filesystem::path& path, const std::string& name, std::vector<order_use>& all) {
+    std::stringstream whole{read_all(path)};
     const std::string text = without_comments(whole.str());
+    const auto atomics = atomics_in(text);
     std::vector<std::string> lines;
     for (std::string line; std::getline(whole, line);) lines.push_back(line);
     const auto line_at = [&](std::size_t offset) {
@@ -48,10 +64,9 @@ void scan(const std::filesystem::path& path, const std::string& name, std::vecto
                    text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n')) +
                1;
     };
-    const bool has_atomics = text.find("sys::atomic") != std::string::npos;
 
     static const std::regex call{
-        R"((\.|->)(load|store|exchange|fetch_\w+|compare_exchange_\w+)\s*\()"};
+        R"((\w*)(\.|->)(load|store|exchange|fetch_\w+|compare_exchange_\w+)\s*\()"};
     static const std::regex order{
         R"(memory_order(_|::)(relaxed|consume|acquire|release|acq_rel|seq_cst)\b)"};
     for (std::sregex_iterator c{text.begin(), text.end(), call}, end; c != end; ++c) {
@@ -64,7 +79,7 @@ void scan(const std::filesystem::path& path, const std::string& name, std::vecto
             if (text[close] == ',' && depth == 1) ++commas;
         }
         const std::string arguments = text.substr(open + 1, close - open - 1);
-        const std::string method = (*c)[2];
+        const std::string method = (*c)[3];
         order_use use;
         use.file = name;
         use.call_first = line_at(static_cast<std::size_t>(c->position()));
@@ -84,7 +99,7 @@ void scan(const std::filesystem::path& path, const std::string& name, std::vecto
         const bool complete = method == "load"                ? blank
                               : method.starts_with("compare") ? commas == 1
                                                               : !blank && commas == 0;
-        if (argument == 0 && has_atomics && complete) {
+        if (argument == 0 && complete && atomics.contains((*c)[1])) {
             use.order = std::memory_order_seq_cst;
             use.defaulted = true;
             use.line = use.call_first;

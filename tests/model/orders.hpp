@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The memory orders above relaxed that stand in the headers: found in their text, so that one which no
-// program executes is named too.
+// program executes is named too. A defaulted seq_cst is found where the header declares the atomic;
+// where it doesn't, by executing it.
 #pragma once
 
 #include <atomic>

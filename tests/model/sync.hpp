@@ -244,23 +244,23 @@ class mutex {
 public:
     constexpr mutex(MODEL_HERE) noexcept {
         if (std::is_constant_evaluated() || !model::running()) return;
-        model::is_born({this, 0}, {file, line});
+        model::is_born({address_, 0}, {file, line});
     }
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;
     ~mutex() {
-        if (model::running()) model::dies(this, sizeof *this);
+        if (model::running()) model::dies(address_, sizeof address_);
     }
     void lock(MODEL_HERE) {
-        if (model::running()) model::lock(this, {file, line});
+        if (model::running()) model::lock(address_, {file, line});
     }
-    bool try_lock(MODEL_HERE) { return !model::running() || model::try_lock(this, {file, line}); }
+    bool try_lock(MODEL_HERE) { return !model::running() || model::try_lock(address_, {file, line}); }
     void unlock(MODEL_HERE) {
-        if (model::running()) model::unlock(this, {file, line});
+        if (model::running()) model::unlock(address_, {file, line});
     }
 
 private:
-    [[maybe_unused]] char is_somewhere_[8] = {};
+    char address_[8] = {};  // nothing is in it
 };
 
 using time_point = std::chrono::steady_clock::time_point;

@@ -99,8 +99,8 @@ private:
 class stop_token {
 public:
     stop_token() noexcept = default;
-    [[nodiscard]] bool stop_requested(MODEL_HERE) const noexcept {
-        return state_ && state_->requested.load(std::memory_order_acquire, file, line);
+    [[nodiscard]] bool stop_requested() const noexcept {
+        return state_ && state_->requested.load(std::memory_order_acquire);
     }
     [[nodiscard]] bool stop_possible() const noexcept { return state_ != nullptr; }
     void swap(stop_token& other) noexcept { std::swap(state_, other.state_); }

@@ -46,7 +46,7 @@ public:
     ~thread_pool() {
         PENSTOCK_ASSERT(here() != this, "a pool can't be destroyed by one of its own tasks");
         const auto done = [this] {
-            return unfinished_.load(std::memory_order_acquire) == 0;  // pairs with finish
+            return unfinished_.load(std::memory_order_relaxed) == 0;  // joining orders the rest
         };
         (void)finished_.wait(done, [] { return false; });
         tasks_.close();
@@ -95,7 +95,7 @@ private:
     }
 
     void finish() noexcept {
-        if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1)  // pairs with ~thread_pool
+        if (unfinished_.fetch_sub(1, std::memory_order_release) == 1)  // pairs with ~thread_pool
             finished_.notify_all();
     }
 

@@ -4,13 +4,16 @@
 // program, because the model doesn't see what shared_ptr counts.
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <penstock/bus/bus.hpp>
+#include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/message.hpp>
+#include <penstock/bus/thread_pool.hpp>
 
 #include "../program.hpp"
 #include "../support.hpp"
@@ -169,6 +172,55 @@ MODEL_PROGRAM("bus: the last reader frees a message after all others have read",
             auto mine = std::move(second);
             MODEL_CHECK(mine->value() == 7);
         });
+}
+
+MODEL_PROGRAM("bus: a refused value comes back after the others have let go of it", {}) {
+    const auto name = std::make_shared<const std::string>("x");
+    payload mine{7};
+    detail::envelope<payload> e{std::move(mine), name};
+    message<payload> copy = e.share();
+    model::threads(
+        [&] {
+            auto other = std::move(copy);
+            MODEL_CHECK(other->value() == 7);
+        },
+        [&] {
+            e.give_back();
+            const payload taken = std::move(mine);  // and frees it, if it is his
+        });
+}
+
+// ---- The pool ----
+
+MODEL_PROGRAM("bus: a pool that goes has finished its tasks, also those that tasks posted",
+              {.barriers = barriers::both, .departures = 8}) {
+    int done = 0;
+    {
+        penstock::thread_pool pool{1};
+        pool.post([&] {
+            sys::wrote(&done);
+            ++done;
+            pool.post([&] {
+                sys::wrote(&done);
+                ++done;
+            });
+        });
+    }
+    sys::read(&done);
+    MODEL_CHECK(done == 2);
+}
+MODEL_PROGRAM("bus: where nothing is unfinished, what the tasks did is visible",
+              {.departures = 8}) {
+    penstock::thread_pool pool{1};
+    int done = 0;
+    pool.post([&] {
+        sys::wrote(&done);
+        done = 1;
+    });
+    if (pool.unfinished_approx() == 0) {
+        sys::read(&done);
+        MODEL_CHECK(done == 1);
+    }
 }
 
 // ---- The bus itself ----

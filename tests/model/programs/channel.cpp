@@ -322,6 +322,26 @@ MODEL_PROGRAM("channel: the last sender's end closes, the receiver drains",
     while (auto x = ends.rx.receive()) got.add(x->value());
     MODEL_CHECK(got.values().size() == 2);
 }
+MODEL_PROGRAM("channel: what was done through any sender's end is seen once all have gone",
+              {.barriers = barriers::both}) {
+    auto ends = penstock::make_channel<payload>(1);
+    const auto keeps_it_alive = ends.rx;
+    int a = 0, b = 0;
+    auto first = std::move(ends.tx);
+    auto second = first;
+    const auto work_and_go = [](auto& end, int& data) {
+        auto mine = std::move(end);
+        sys::wrote(&data);
+        data = 1;
+    };
+    model::threads([&] { work_and_go(first, a); }, [&] { work_and_go(second, b); },
+                   [&] {
+                       MODEL_CHECK(ends.rx.receive().status() == status::closed);
+                       sys::read(&a);
+                       sys::read(&b);
+                       MODEL_CHECK(a + b == 2);
+                   });
+}
 MODEL_PROGRAM("channel: the last receiver's end tells the sender, what nobody receives is dropped",
               {.barriers = barriers::both}) {
     bag dropped;

@@ -7,8 +7,11 @@
 
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/readers.hpp>
+#include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/format.hpp>
+#include <penstock/durable/journal.hpp>
 
+#include "../memory_files.hpp"
 #include "../program.hpp"
 #include "../support.hpp"
 
@@ -167,6 +170,76 @@ MODEL_PROGRAM("durable: everybody is told while others are added", {}) {
     detail::reader_list readers;
     model::threads([&] { (void)readers.find(1, [] { return std::make_unique<test_reader>(1); }); },
                    [&] { readers.notify_everybody(); });
+}
+
+// ---- The queue on a journal, in files of memory ----
+
+struct journal_in_memory {
+    model::memory_files files;
+    penstock::journal books{
+        "books",
+        {.sync = penstock::sync::process_crash, .segment_bytes = 16 * 1024, .files = files}};
+    penstock::durable_queue<int> numbers{books, "numbers"};
+};
+MODEL_PROGRAM("durable: what one sends another receives, then accepts", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    model::threads([&] { MODEL_CHECK(j.numbers.send(7)); },
+                   [&] {
+                       auto d = readers.receive();
+                       MODEL_CHECK(d && *d == 7);
+                       MODEL_CHECK(d.accept());
+                   });
+}
+MODEL_PROGRAM("durable: what was sent before the close is received, then closed", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    bool sent = false, received = false;
+    model::threads(
+        [&] {
+            sent = static_cast<bool>(j.numbers.send(7));
+            j.numbers.close();
+        },
+        [&] {
+            while (auto d = readers.receive()) {
+                received = true;
+                MODEL_CHECK(d.accept());
+            }
+        });
+    MODEL_CHECK(sent && received);
+}
+MODEL_PROGRAM("durable: a close by a third, what was sent is received", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    bool sent = false, received = false;
+    model::threads([&] { sent = static_cast<bool>(j.numbers.send(7)); }, [&] { j.numbers.close(); },
+                   [&] {
+                       while (auto d = readers.receive()) received = static_cast<bool>(d.accept());
+                   });
+    MODEL_CHECK(sent == received);
+}
+
+MODEL_PROGRAM("durable: closing the journal or a queue of it happens before the answer closed",
+              {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    int before = 0;
+    const bool all = model::choose(2, {}) == 1;
+    model::threads(
+        [&] {
+            sys::wrote(&before);
+            before = 1;
+            if (all)
+                j.books.close();
+            else
+                j.numbers.close();
+        },
+        [&] {
+            auto d = readers.receive();
+            MODEL_CHECK(d.status() == status::closed);
+            sys::read(&before);
+            MODEL_CHECK(before == 1);
+        });
 }
 
 }  // namespace

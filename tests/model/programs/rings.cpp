@@ -402,6 +402,14 @@ MODEL_PROGRAM("mpmc_ring: a slot that was let go and stepped over is used again,
     while (auto x = ring.try_pop()) got.add(x->value());
     MODEL_CHECK(static_cast<int>(got.values().size()) == in);
 }
+MODEL_PROGRAM("mpmc_ring: one uses the slot that another has built in and let go", {}) {
+    mpmc_ring<payload> ring{1};
+    model::threads(
+        [&] {
+            if (auto place = ring.reserve()) place.emplace(7);
+        },
+        [&] { (void)ring.try_pop(); }, [&] { (void)ring.try_push(payload{0}); });
+}
 MODEL_PROGRAM("mpmc_ring: a reserved element is built in place and seen whole", {}) {
     mpmc_ring<payload> ring{2};
     bag got;

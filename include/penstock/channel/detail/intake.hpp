@@ -75,9 +75,11 @@ public:
         gate_t expected = open;
         gate_.compare_exchange_strong(expected, closing, std::memory_order_seq_cst);
         if (asymmetric_) sys::process_barrier();
-        gate_.store(shut, std::memory_order_seq_cst);
+        gate_.store(shut, std::memory_order_release);  // pairs with drained
     }
-    [[nodiscard]] bool closed() const { return gate_.load(std::memory_order_seq_cst) != open; }
+    [[nodiscard]] bool closed() const {
+        return gate_.load(std::memory_order_relaxed) != open;  // final once set
+    }
     [[nodiscard]] bool drained() const {
         return gate_.load(std::memory_order_seq_cst) == shut &&
                !busy_.load(std::memory_order_seq_cst) && storage_.size_approx() == 0;

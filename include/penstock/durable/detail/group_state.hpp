@@ -156,7 +156,7 @@ private:
     [[nodiscard]] bool something(const stream_state& stream) {
         std::lock_guard lock{mutex_};
         return released_ > 0 || journal_.closed() || journal_.done().failed() ||
-               stream.closed.load(std::memory_order_acquire) ||  // pairs with close
+               stream.closed.load(std::memory_order_relaxed) ||  // a hint
                (last_ - first_ < out_.size() && reads_at() < journal_.visible());
     }
 

@@ -50,10 +50,10 @@ public:
     }
 
     [[nodiscard]] std::uint64_t oldest() const noexcept {
-        return oldest_.load(std::memory_order_acquire);  // pairs with trim
+        return oldest_.load(std::memory_order_relaxed);  // a number: the files say what is there
     }
     void set_oldest(std::uint64_t number) noexcept {
-        oldest_.store(number, std::memory_order_release);  // pairs with oldest
+        oldest_.store(number, std::memory_order_relaxed);  // as above
     }
     /// Removes the files of the segments before `end`, the oldest first.
     os::trouble trim(std::uint64_t end, std::uint64_t& removed) {

@@ -672,7 +672,8 @@ TEST_CASE("all readers see one sequence, also where producers, batches and reser
                     const std::array<flow_message, 4> four{
                         flow_account::message(who, i), flow_account::message(who, i + 1),
                         flow_account::message(who, i + 2), flow_account::message(who, i + 3)};
-                    const std::size_t went = ring.try_push_n(four.begin(), 4);
+                    const std::size_t went =
+                        ring.try_push_n(four.begin(), std::min<std::size_t>(4, n - i));
                     if (went == 0) std::this_thread::yield();
                     i += went;
                 } else if (auto place = ring.reserve()) {

@@ -254,7 +254,9 @@ public:
     void lock(MODEL_HERE) {
         if (model::running()) model::lock(address_, {file, line});
     }
-    bool try_lock(MODEL_HERE) { return !model::running() || model::try_lock(address_, {file, line}); }
+    bool try_lock(MODEL_HERE) {
+        return !model::running() || model::try_lock(address_, {file, line});
+    }
     void unlock(MODEL_HERE) {
         if (model::running()) model::unlock(address_, {file, line});
     }

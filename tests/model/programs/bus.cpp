@@ -61,7 +61,7 @@ MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .depa
     MODEL_CHECK(g.callback == 0);
 }
 MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
-              {.barriers = barriers::both, .departures = 12}) {
+              {.barriers = barriers::both, .departures = 10}) {
     detail::wait_graph waits;
     watched_gate g{waits};
     const auto close = [&] {

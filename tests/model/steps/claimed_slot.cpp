@@ -37,8 +37,8 @@ TEST_CASE("the wake over a claimed slot travels on to the second receiver") {
         const int c2 = go.thread("C2", [&] { b = *c.receive(); });
         MODEL_CHECK(go.run(c1) == model::rest::asleep);
         MODEL_CHECK(go.run(c2) == model::rest::asleep);
-        go.until(p1, "sys::wrote(raw_)");  // claims the first slot and stalls
-        go.finish(p2);                     // fills the second, and wakes C1
+        go.until(p1, "sys::wrote(raw_)");                // claims the first slot and stalls
+        go.finish(p2);                                   // fills the second, and wakes C1
         MODEL_CHECK(go.run(c1) == model::rest::asleep);  // who finds nothing to take
         go.finish(p1);
         go.finish(c2);  // the first to enlist now, woken by P1
@@ -94,8 +94,12 @@ TEST_CASE("random orders of a channel's threads all end well") {
             [] {
                 penstock::channel<int> c{1};
                 int sum = 0;
-                model::threads([&] { MODEL_CHECK(c.send(1)); MODEL_CHECK(c.send(2)); },
-                               [&] { sum = *c.receive() + *c.receive(); });
+                model::threads(
+                    [&] {
+                        MODEL_CHECK(c.send(1));
+                        MODEL_CHECK(c.send(2));
+                    },
+                    [&] { sum = *c.receive() + *c.receive(); });
                 MODEL_CHECK(sum == 3);
             },
             seed);

@@ -136,22 +136,26 @@ TEST_CASE("first to sleep, first woken") {
     std::mutex mutex;
     std::vector<int> woken;
     std::vector<std::jthread> sleepers;
-    std::atomic<int> permits{0};
+    std::atomic<int> permits{0}, asleep{0};
     for (int i = 0; i < 4; ++i) {
         sleepers.emplace_back([&, i] {
             CHECK(w.wait(
                 [&] {
+                    const bool enlisted = w.waiting_approx() > static_cast<std::size_t>(i);
                     int n = permits;
                     while (n > 0 && !permits.compare_exchange_weak(n, n - 1)) {
                     }
-                    if (n <= 0) return false;
+                    if (n <= 0) {
+                        if (enlisted) asleep = i + 1;  // has looked for the last time
+                        return false;
+                    }
                     std::lock_guard lock{mutex};
                     woken.push_back(i);
                     return true;
                 },
                 nothing_left));
         });
-        until([&] { return w.waiting_approx() == static_cast<std::size_t>(i) + 1; });
+        until([&] { return asleep == i + 1; });
     }
     for (std::size_t i = 0; i < 4; ++i) {
         ++permits;

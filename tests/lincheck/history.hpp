@@ -9,8 +9,9 @@
 // history may look more concurrent than it was, never less, so that no verdict is a false alarm.
 //
 // On two cores short operations seldom meet. So elements linger now and then while they are moved,
-// which is in mid-operation: between the claim of a slot and its publication. It is user code that
-// any queue has to live with, and it works on one CPU too.
+// which is in mid-operation: between the claim of a slot and its publication, until another thread
+// begins or ends an operation. It is user code that any queue has to live with, and it works on one
+// CPU and on a busy machine too.
 #pragma once
 
 #include <atomic>
@@ -77,12 +78,37 @@ struct dice {
     }
 };
 
-/// Now and then makes another thread run, or lets some time pass.
+/// Who is at it in the history that is being recorded.
+struct crowd {
+    static inline std::atomic<std::uint32_t> now{0}, running{0}, waiting{0};
+
+    /// In mid-operation: until another thread begins or ends one, unless all that still run are here.
+    static void meet() noexcept {
+        ++waiting;
+        until_moved([] { return waiting >= running; });
+        --waiting;
+    }
+    /// After a refusal, or a thread runs ahead of those that it has to meet.
+    static void let_others_on() noexcept {
+        until_moved([] { return waiting > 0 || running < 2; });
+    }
+
+private:
+    /// Not for ever: the others may wait for what the caller holds.
+    template <class Enough>
+    static void until_moved(Enough enough) noexcept {
+        const auto seen = now.load();
+        for (int i = 0; i < 150 && now == seen && !enough(); ++i)
+            if (i > 100) std::this_thread::yield();
+    }
+};
+
+/// Now and then lets another thread get on, or some time pass.
 inline void linger() noexcept {
     const auto how = dice::mine()(8);
-    if (how < 2) {
-        std::this_thread::yield();
-    } else if (how < 6) {
+    if (how < 5) {
+        crowd::meet();
+    } else if (how < 7) {
         for (auto n = dice::mine()(300); n > 0; --n)
             std::atomic_signal_fence(std::memory_order_seq_cst);  // keeps the loop
     }
@@ -121,7 +147,7 @@ public:
     template <class Queue>
     history record(Queue& q, const plan& p, std::size_t before, std::size_t filled) {
         history all;
-        now_ = 0;
+        crowd::now = 0;
         value next = 1;
         for (std::size_t i = 0; i < before + filled; ++i) {
             all.push_back(push(q, next++, alone));
@@ -139,14 +165,13 @@ public:
                     const auto who = static_cast<std::uint8_t>(t);
                     part.push_back(
                         pushes ? push(q, static_cast<value>(from + i), who) : pop(q, who));
-                    if (part.back().answered) continue;
-                    // Else a refused thread runs ahead of those that it has to meet.
-                    const auto seen = now_.load();
-                    for (int k = 0; k < 50 && now_ == seen; ++k) std::this_thread::yield();
+                    if (!part.back().answered) crowd::let_others_on();
                 }
+                --crowd::running;
             };
         }
         ready_ = 0;
+        crowd::running = static_cast<std::uint32_t>(p.threads);
         ++round_;
         for (std::size_t t = 0; t < p.threads; ++t)
             while (done_[t].load() != round_) std::this_thread::yield();
@@ -164,17 +189,17 @@ private:
     operation push(Queue& q, value v, std::uint8_t thread) {
         operation o{operation::push, v, false, none, thread, 0, 0};
         item mine{v};
-        o.invoked = now_++;
+        o.invoked = crowd::now++;
         o.answered = q.try_push(std::move(mine));
-        o.returned = now_++;
+        o.returned = crowd::now++;
         return o;
     }
     template <class Queue>
     operation pop(Queue& q, std::uint8_t thread) {
         operation o{operation::pop, none, false, none, thread, 0, 0};
-        o.invoked = now_++;
+        o.invoked = crowd::now++;
         auto found = q.try_pop();
-        o.returned = now_++;
+        o.returned = crowd::now++;
         o.answered = found.has_value();
         if (found) o.popped = found->v;
         return o;
@@ -206,7 +231,7 @@ private:
 
     std::vector<std::function<void()>> jobs_;  // written between rounds only
     std::vector<std::atomic<std::uint32_t>> done_;
-    std::atomic<std::uint32_t> now_{0}, round_{0};
+    std::atomic<std::uint32_t> round_{0};
     std::atomic<std::size_t> ready_{0};
     std::atomic<bool> over_{false};
     std::vector<std::jthread> threads_;

@@ -709,9 +709,11 @@ TEST_CASE("readers that come and go see every element from their join to their l
         broadcast_ring<numbered> ring{capacity};
         constexpr std::uint32_t total = 15'000;
         std::atomic<int> producing{2};
+        std::atomic<bool> joined{false};
         std::atomic<std::size_t> gaps{0}, forged{0}, visits{0}, read{0};
         in_threads(6, [&](std::size_t who) {
             if (who < 2) {
+                while (!joined) std::this_thread::yield();
                 for (std::uint32_t i = 0; i < total; ++i) {
                     const auto id = static_cast<std::uint32_t>(who);
                     numbered mine{id, i, std::make_unique<std::uint64_t>(i * 2654435761u + id)};
@@ -724,6 +726,7 @@ TEST_CASE("readers that come and go see every element from their join to their l
             while (producing > 0) {
                 auto reader = ring.join();
                 auto after = ring.join(behind(reader));
+                joined = true;
                 std::array<std::int64_t, 2> next{-1, -1}, next_after{-1, -1};
                 auto check = [&](std::array<std::int64_t, 2>& expected, const numbered& e) {
                     std::int64_t& want = expected[e.producer];

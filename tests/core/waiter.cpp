@@ -306,3 +306,167 @@ TEST_CASE("a sleeping thread costs no CPU") {
     sleeper.join();
     CHECK(used < 20ms);
 }
+
+TEST_CASE("notify_n wakes as many as it is told, the longest asleep first") {
+    waiter w;
+    std::atomic<int> permits{0};
+    std::vector<std::jthread> sleepers;
+    for (int i = 0; i < 5; ++i)
+        sleepers.emplace_back([&] {
+            CHECK(w.wait(
+                [&] {
+                    int n = permits;
+                    while (n > 0 && !permits.compare_exchange_weak(n, n - 1)) {
+                    }
+                    return n > 0;
+                },
+                nothing_left));
+        });
+    until([&] { return w.waiting_approx() == 5; });
+    permits = 3;
+    w.notify_n(3);
+    until([&] { return permits == 0 && w.waiting_approx() == 2; });
+    permits = 2;
+    w.notify_n(100);  // more than wait
+    sleepers.clear();
+    CHECK(w.waiting_approx() == 0);
+}
+
+namespace {
+/// One who waits without a thread, at some waiters at once.
+template <std::size_t N>
+struct bystander {
+    template <class... Waiters>
+    explicit bystander(Waiters&... at)
+        : target{[](void* self) noexcept { ++static_cast<bystander*>(self)->resumed; }, this},
+          places{{at, target}...} {}
+    ~bystander() { waiter::delist(places, N); }
+    void sleep() {
+        target.look();
+        waiter::enlist(places, N);
+        CHECK(target.arm());
+    }
+    int resumed = 0;
+    penstock::wake_target target;
+    waiter::entry places[N];
+};
+}  // namespace
+
+TEST_CASE("who waits without a thread is resumed once, by the one who notifies") {
+    waiter w;
+    bystander<1> b{w};
+    b.sleep();
+    CHECK(w.waiting_approx() == 1);
+    w.notify_one();
+    CHECK(b.resumed == 1);
+    CHECK(w.waiting_approx() == 0);
+    w.notify_one();
+    CHECK(b.resumed == 1);
+    b.sleep();
+    w.notify_all();
+    CHECK(b.resumed == 2);
+}
+
+TEST_CASE(
+    "who waits at two places is resumed by the first; the second wakes the next in its list") {
+    waiter w[2];
+    bystander<2> both{w[0], w[1]};
+    bystander<1> one{w[1]};
+    both.sleep();
+    one.sleep();
+    w[0].notify_one();
+    CHECK(both.resumed == 1);
+    CHECK(w[1].waiting_approx() == 2);  // it still stands there
+    w[1].notify_one();
+    CHECK(both.resumed == 1);
+    CHECK(one.resumed == 1);
+}
+
+TEST_CASE("a wake that comes while its target still looks is left for the target to find") {
+    waiter w;
+    bystander<1> b{w};
+    b.target.look();
+    waiter::enlist(b.places, 1);
+    w.notify_one();
+    CHECK_FALSE(b.target.arm());
+    CHECK(b.resumed == 0);
+}
+
+TEST_CASE("an interrupted target is resumed, and its place in the list is nobody's wake") {
+    waiter w;
+    bystander<1> a{w}, b{w};
+    a.sleep();
+    b.sleep();
+    a.target.interrupt();
+    CHECK(a.resumed == 1);
+    w.notify_one();
+    CHECK(a.resumed == 1);
+    CHECK(b.resumed == 1);
+}
+
+TEST_CASE("a target that is taken back is not resumed any more") {
+    waiter w;
+    bystander<1> a{w};
+    a.sleep();
+    CHECK(a.target.disarm());
+    CHECK_FALSE(a.target.disarm());
+    w.notify_one();
+    CHECK(a.resumed == 0);
+}
+
+TEST_CASE("a thread sleeps at several waiters at once, and either wakes it") {
+    waiter w[2];
+    for (int i = 0; i < 2; ++i) {
+        std::atomic<bool> ready{false};
+        std::jthread sleeper{[&] {
+            penstock::wake_target me;
+            waiter::entry places[] = {{w[0], me}, {w[1], me}};
+            auto done = [&] { return ready.load(); };
+            CHECK(waiter::sleep(places, 2, me, done, {}, {}) == status::ok);
+        }};
+        until([&] { return w[0].waiting_approx() + w[1].waiting_approx() == 2; });
+        ready = true;
+        w[i].notify_one();
+        sleeper.join();
+        CHECK(w[0].waiting_approx() + w[1].waiting_approx() == 0);
+    }
+}
+
+TEST_CASE("one thread that waits and wakes for ever is followed by another without a lost wake") {
+    waiter w;
+    std::atomic<bool> ready{false};
+    for (int i = 0; i < 20; ++i) {  // long enough for the list to turn symmetric
+        bystander<1> b{w};
+        b.sleep();
+        w.notify_one();
+        CHECK(b.resumed == 1);
+    }
+    for (int i = 0; i < 20; ++i) {  // and back
+        ready = false;
+        std::jthread other{[&] { CHECK(w.wait([&] { return ready.load(); }, nothing_left)); }};
+        if (i % 2) until([&] { return w.waiting_approx() == 1; });
+        ready = true;
+        w.notify_one();
+    }
+    CHECK(w.waiting_approx() == 0);
+}
+
+TEST_CASE("under every policy a wait ends by a notification, a stop and a deadline") {
+    for (auto policy : {penstock::wait_policy::hybrid, penstock::wait_policy::park,
+                        penstock::wait_policy::yield, penstock::wait_policy::spin}) {
+        waiter w{policy};
+        std::atomic<bool> ready{false};
+        std::jthread one{[&] { CHECK(w.wait([&] { return ready.load(); }, nothing_left)); }};
+        std::stop_source stop;
+        std::jthread two{[&] {
+            CHECK(w.wait(never, nothing_left, {}, stop.get_token()) == status::stopped);
+        }};
+        CHECK(w.wait(never, nothing_left, deadline::after({}, 2ms)) == status::timed_out);
+        ready = true;
+        w.notify_all();
+        one.join();
+        stop.request_stop();
+        two.join();
+        CHECK(w.waiting_approx() == 0);
+    }
+}

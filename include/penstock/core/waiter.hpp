@@ -5,11 +5,16 @@
 //   status s = readers.wait([&] { return ring.try_pop(out); }, [&] { return !ring.empty(); }, {}, stop);
 //   ring.try_push(x); readers.notify_one();
 //
+// Those who wait are wake_targets (core/wake_target.hpp): threads, and coroutines and event loops,
+// which enlist by entries of their own. A target may stand in several waiters' lists (select).
+//
 // Cost      notify with nobody waiting: wait-free, a load, no fence and no system call. With
-//           somebody: a mutex and a futex wake (7 us). wait: spins about 1.6 us (not at all on one
-//           CPU), then enlists (a mutex, a process barrier of 0.3 to 10 us), then sleeps at no cost.
+//           somebody: a mutex, and for a thread a futex wake (7 us). wait: spins as its policy says
+//           (core/wait_policy.hpp), then enlists (a mutex, a process barrier of 0.3 to 10 us), then
+//           sleeps at no cost.
 // Threads   Everything may be called by any number of threads at once.
-// Progress  wait blocks; notify blocks only for another's few instructions in the list.
+// Progress  wait blocks; notify blocks only for another's few instructions in the list. It runs
+//           coroutines that resume on the waking thread, as its last step: hold no lock then.
 // Order     First to enlist, first woken.
 //
 // Enlist, look again, then sleep. Two threads could miss each other:
@@ -21,11 +26,18 @@
 //   otherwise: both are read-modify-writes of `waiting_`, so one reads the other: (E) -> (N) the
 //     changer sees the sleeper, and finds him by the mutex; (N) -> (E) releases the change to the
 //     sleeper's look.
+// A barrier for each wait is too dear for coroutines that wake each other in one thread. Where one
+// thread was seen to do both, time after time, the list turns `symmetric`: who enlists sets that bit
+// of `waiting_`, then pays a last barrier under the mutex. A changer's look after it sees the bit and
+// does the read-modify-write; a change before it is seen by all who enlist later, by the mutex. Once
+// another thread wakes somebody the bit goes, and who enlists pays again; a changer who still sees
+// it does a needless read-modify-write.
 //
-// A wake is never lost. notify_one takes a sleeper off the list, so each wake goes to somebody who
-// then looks again. If he leaves something ready (he took one of two, timed out, was stopped), he
-// passes the wake on. That also covers a slot that is claimed and not yet written: its successors'
-// wakes find nothing to take, but whoever writes it wakes one more, and the wake travels on.
+// A wake is never lost. notify_one takes one off the list who was not woken otherwise (by a stop, at
+// another waiter), so each wake goes to somebody who then looks again. If he leaves something ready
+// (he took one of two, timed out, was stopped or destroyed), he passes the wake on. That also covers
+// a slot that is claimed and not yet written: its successors' wakes find nothing to take, but
+// whoever writes it wakes one more, and the wake travels on.
 #pragma once
 
 #include <mutex>
@@ -34,13 +46,16 @@
 #include <penstock/core/clock.hpp>
 #include <penstock/core/status.hpp>
 #include <penstock/core/sync_wait.hpp>
+#include <penstock/core/trampoline.hpp>
+#include <penstock/core/wait_policy.hpp>
+#include <penstock/core/wake_target.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
 class waiter {
 public:
-    waiter() noexcept
-        : asymmetric_{sys::asymmetric()}, spins_{sys::usable_cpus() > 1 ? spin_rounds : 0} {}
+    explicit waiter(wait_policy policy = wait_policy::hybrid) noexcept
+        : asymmetric_{sys::asymmetric()}, spin_{policy} {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
     ~waiter() { PENSTOCK_ASSERT(!first_, "a waiter was destroyed while somebody waits on it"); }
@@ -51,51 +66,70 @@ public:
     template <class Done, class Left>
     status wait(Done&& done, Left&& left, const deadline& until = {},
                 const sys::stop_token& stop = {}) {
-        for (int round = 0;; ++round) {
-            if (done()) return status::ok;
-            if (stop.stop_requested()) return status::stopped;
-            if (round >= spins_) break;
-            for (int i = 0; i < (1 << round); ++i) sys::pause();
-        }
-        const status answer = sleep(done, until, stop);
+        status answer = status::ok;
+        if (done() || spin(done, until, stop, answer)) return answer;
+        wake_target me;
+        entry here{*this, me};
+        answer = sleep(&here, 1, me, done, until, stop);
         if (left()) notify_one();
         return answer;
     }
 
-    void notify_one() noexcept {
-        if (somebody_waits()) wake_first();
+    void notify_one() noexcept { notify_n(1); }
+    /// Wakes n, or all if fewer wait: for n changes that one each can take.
+    void notify_n(std::size_t n) noexcept {
+        if (somebody_waits()) wake_up_to(n);
     }
-
     void notify_all() noexcept {
-        if (!somebody_waits()) return;
-        for (std::size_t n = waiting_approx(); n > 0 && wake_first();
-             --n) {  // who re-enlists waits
-        }
+        if (somebody_waits()) wake_up_to(waiting_approx());  // who re-enlists waits
     }
 
     /// How many wait right now; stale when it returns.
     [[nodiscard]] std::size_t waiting_approx() const noexcept {
-        return waiting_.load(std::memory_order_relaxed);  // a hint: pairs with nothing
+        return waiting_.load(std::memory_order_relaxed) / one;  // a hint: pairs with nothing
     }
 
-private:
-    static constexpr int spin_rounds = 6;  // 1 + 2 + ... + 32 pauses
+    /// A target's place in a list. By itself for who doesn't sleep as a thread does.
+    class entry {
+    public:
+        entry(waiter& at, wake_target& who) noexcept : at_{&at}, who_{&who} {}
+        entry(const entry&) = delete;
+        ~entry() { PENSTOCK_ASSERT(!enlisted_, "an entry was destroyed while it is enlisted"); }
+        [[nodiscard]] waiter& at() const noexcept { return *at_; }
 
-    struct entry {
-        sys::atomic<std::uint32_t> woken{0};  // the futex
-        entry* next = nullptr;
-        entry* previous = nullptr;
-        bool enlisted = false;  // by the waiter's mutex
+    private:
+        friend waiter;
+        waiter* at_;
+        wake_target* who_;
+        entry* next_ = nullptr;
+        entry* previous_ = nullptr;
+        bool enlisted_ = false;  // by the waiter's mutex
     };
 
+    /// Enlists the n of one target. Every change is now seen by a look, or wakes the target.
+    static void enlist(entry* first, std::size_t n) {
+        bool owes_barrier = false;
+        for (entry* e = first; e != first + n; ++e) owes_barrier |= e->at_->link(*e);
+        if (owes_barrier) sys::process_barrier();
+    }
+    /// When it returns, nobody who notifies refers to the target any more, unless it was armed.
+    static void delist(entry* first, std::size_t n) noexcept {
+        for (entry* e = first; e != first + n; ++e) {
+            std::lock_guard lock{e->at_->mutex_};
+            if (e->enlisted_) e->at_->unlink(*e);
+        }
+    }
+
+    /// A thread's sleep at n waiters at once, without a spin before and a wake passed on after.
     template <class Done>
-    status sleep(Done& done, const deadline& until, const sys::stop_token& stop) {
-        entry me;
-        alarm clock_alarm{*this, me, until};
-        auto interrupt = [this, &me]() noexcept { wake(me); };
+    static status sleep(entry* places, std::size_t n, wake_target& me, Done& done,
+                        const deadline& until, const sys::stop_token& stop) {
+        alarm clock_alarm{me, until};
+        auto interrupt = [&me]() noexcept { me.interrupt(); };
         sys::stop_callback on_stop{stop, interrupt};
         for (;;) {
-            enlist(me);
+            me.look();
+            enlist(places, n);
             status answer = status::ok;
             if (!done()) {
                 if (stop.stop_requested()) {
@@ -103,21 +137,38 @@ private:
                 } else if (until.passed()) {
                     answer = status::timed_out;
                 } else {
-                    sys::futex_wait(me.woken, 0, clock_alarm.system_deadline());
-                    delist(me);
+                    sys::futex_wait(me.word_, wake_target::looking, clock_alarm.system_deadline());
+                    delist(places, n);
                     if (!done()) continue;
                 }
             }
-            delist(me);
+            delist(places, n);
             return answer;
         }
     }
 
+    /// The part of a wait before the sleep. False: time to sleep.
+    template <class Done>
+    bool spin(Done& done, const deadline& until, const sys::stop_token& stop, status& answer) {
+        const bool to_the_end = spin_.policy() == wait_policy::yield ||  //
+                                spin_.policy() == wait_policy::spin;
+        const auto over = [&] {
+            if (done()) return true;
+            if (stop.stop_requested()) return answer = status::stopped, true;
+            if (to_the_end && until.passed()) return answer = status::timed_out, true;
+            return false;
+        };
+        return spin_(over);
+    }
+
+private:
+    static constexpr std::size_t symmetric = 1, one = 2;  // waiting_: how many, and that bit
+    static constexpr int often = 8;
+
     /// Wakes its sleeper when a clock moves that the kernel's timers don't follow.
     class alarm final : clock::sleeper {
     public:
-        alarm(waiter& list, entry& who, const deadline& until)
-            : list_{list}, who_{who}, until_{until} {
+        alarm(wake_target& who, const deadline& until) : who_{who}, until_{until} {
             if (!until.never()) watching_ = until.by().watch(*this);
         }
         alarm(const alarm&) = delete;
@@ -129,10 +180,9 @@ private:
         }
 
     private:
-        void clock_moved() noexcept override { list_.wake(who_); }
+        void clock_moved() noexcept override { who_.interrupt(); }
 
-        waiter& list_;
-        entry& who_;
+        wake_target& who_;
         const deadline& until_;
         bool watching_ = false;
     };
@@ -140,66 +190,72 @@ private:
     bool somebody_waits() noexcept {
         if (asymmetric_) {
             sys::compiler_barrier();
-            return waiting_.load(std::memory_order_relaxed) != 0;  // pairs with process_barrier
+            const auto seen =
+                waiting_.load(std::memory_order_relaxed);  // pairs with process_barrier
+            if (!(seen & symmetric)) return seen != 0;
         }
-        return waiting_.fetch_add(0, std::memory_order_release) != 0;  // (N), pairs with (E)
+        return waiting_.fetch_add(0, std::memory_order_release) >= one;  // (N), pairs with (E)
     }
 
-    void enlist(entry& me) {
-        {
-            std::lock_guard lock{mutex_};
-            me.woken.store(0, std::memory_order_relaxed);  // others write it under the mutex only
-            me.previous = last_;
-            (last_ ? last_->next : first_) = &me;
-            last_ = &me;
-            me.enlisted = true;
-            waiting_.fetch_add(1, std::memory_order_acquire);  // (E), pairs with (N)
-        }
-        if (asymmetric_) sys::process_barrier();
-    }
-
-    void delist(entry& me) noexcept {
+    /// True: whoever enlists owes a process barrier.
+    bool link(entry& e) {
         std::lock_guard lock{mutex_};
-        if (me.enlisted) unlink(me);
+        e.previous_ = last_;
+        (last_ ? last_->next_ : first_) = &e;
+        last_ = &e;
+        e.enlisted_ = true;
+        const auto before = waiting_.fetch_add(one, std::memory_order_acquire);  // (E), with (N)
+        if (!asymmetric_) return false;
+        home_ = &detail::trampoline::of_this_thread();
+        if (at_home_ < often) {
+            if (before & symmetric)
+                waiting_.fetch_sub(symmetric, std::memory_order_relaxed);  // as above
+            return true;
+        }
+        if (before & symmetric) return false;
+        waiting_.fetch_add(symmetric, std::memory_order_relaxed);  // pairs with process_barrier
+        sys::process_barrier();
+        return false;
     }
 
     void unlink(entry& e) noexcept {
-        (e.previous ? e.previous->next : first_) = e.next;
-        (e.next ? e.next->previous : last_) = e.previous;
-        e.next = e.previous = nullptr;
-        e.enlisted = false;
-        waiting_.fetch_sub(1, std::memory_order_relaxed);  // fewer than counted: a needless look
+        (e.previous_ ? e.previous_->next_ : first_) = e.next_;
+        (e.next_ ? e.next_->previous_ : last_) = e.previous_;
+        e.next_ = e.previous_ = nullptr;
+        e.enlisted_ = false;
+        waiting_.fetch_sub(one, std::memory_order_relaxed);  // fewer than counted: a needless look
     }
 
-    bool wake_first() noexcept {
-        entry* e;
-        {
-            std::lock_guard lock{mutex_};
-            e = first_;
-            if (!e) return false;
+    void wake_up_to(std::size_t n) noexcept {
+        detail::trampoline::hold later;  // a coroutine may be the end of this waiter
+        while (n-- > 0) {
+            const wake_target::wake w = take_first();
+            if (!w.first()) return;
+            w();
+        }
+    }
+
+    wake_target::wake take_first() noexcept {
+        std::lock_guard lock{mutex_};
+        const void* here = &detail::trampoline::of_this_thread();
+        while (entry* e = first_) {
             unlink(*e);
-            e->woken.store(1, std::memory_order_relaxed);  // what changed travels by (N) or done()
+            const wake_target::wake w = e->who_->claim();
+            if (!w.first()) continue;  // woken otherwise: the next one needs it
+            at_home_ = home_ != here ? 0 : at_home_ < often ? at_home_ + 1 : often;
+            return w;
         }
-        sys::futex_wake(&e->woken);  // an address only: the sleeper may be gone
-        return true;
-    }
-
-    /// Wakes this one, who is still in sleep(): a stop or a clock ends his wait, not a change.
-    void wake(entry& e) noexcept {
-        {
-            std::lock_guard lock{mutex_};
-            if (e.enlisted) unlink(e);
-            e.woken.store(1, std::memory_order_relaxed);  // looked at again before he sleeps
-        }
-        sys::futex_wake(&e.woken);
+        return {};
     }
 
     alignas(cache_line) sys::atomic<std::size_t> waiting_{0};
     const bool asymmetric_;
-    const int spins_;   // asked once: it takes a system call
-    sys::mutex mutex_;  // guards the list
+    sys::mutex mutex_;  // guards the list, and:
     entry* first_ = nullptr;
     entry* last_ = nullptr;
+    const void* home_ = nullptr;                // the thread that enlisted last
+    int at_home_ = 0;                           // in a row woken by that same thread
+    alignas(cache_line) detail::spinner spin_;  // written while others notify
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

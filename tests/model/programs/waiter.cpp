@@ -2,6 +2,7 @@
 // core/waiter.hpp: a change is never missed, a wake never lost, a wait ends by stop, by time, by a
 // clock; with the process barrier and with read-modify-writes.
 #include <chrono>
+#include <memory>
 #include <optional>
 
 #include <penstock/core/manual_clock.hpp>
@@ -126,6 +127,155 @@ MODEL_PROGRAM(
             (void)w.wait(
                 [&] { return done.load(std::memory_order_relaxed) == 1; }, [] { return false; });
         });
+}
+
+// ---- Entries of several kinds: one without a thread is owned by whoever wakes it. ----
+
+/// Waits at up to two token counters; takes one token, in the thread that wakes it.
+struct errand {
+    explicit errand(tokens& one)
+        : target{resume, this},
+          places{{one.waiting, target}, {one.waiting, target}},
+          from{&one},
+          n{1} {}
+    errand(tokens& one, tokens& two)
+        : target{resume, this},
+          places{{one.waiting, target}, {two.waiting, target}},
+          from{&one},
+          n{2} {
+        other = &two;
+    }
+    static void resume(void* self) noexcept {
+        auto& me = *static_cast<errand*>(self);
+        waiter::delist(me.places, me.n);  // an interrupt leaves it there
+        if (me.done() || !me.suspend()) me.finish();
+    }
+    void start() {
+        if (done() || !suspend()) finish();
+    }
+    bool done() {
+        sys::wrote(&looks);
+        ++looks;  // of its owner's alone
+        return from->take() || (other && other->take());
+    }
+    /// False: it has something, and is its own again.
+    bool suspend() {
+        for (;;) {
+            target.look();
+            waiter::enlist(places, n);
+            const bool got = done();
+            if (!got && target.arm()) return true;
+            waiter::delist(places, n);
+            if (got || done()) return false;
+        }
+    }
+    void finish() {
+        waiter::delist(places, n);
+        ended.store(ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        if (from->any()) from->waiting.notify_one();
+        if (other && other->any()) other->waiting.notify_one();
+    }
+    penstock::wake_target target;
+    waiter::entry places[2];
+    tokens* from;
+    tokens* other = nullptr;
+    std::size_t n;
+    int looks = 0;
+    sys::atomic<int> ended{0};
+};
+
+MODEL_PROGRAM("waiter: one who waits without a thread is resumed by the one who gives",
+              {.barriers = barriers::both}) {
+    tokens t;
+    errand e{t};
+    model::threads([&] { t.give(); }, [&] { e.start(); });
+    MODEL_CHECK(e.ended.load() == 1 && !t.any());
+    MODEL_CHECK(t.waiting.waiting_approx() == 0);
+}
+MODEL_PROGRAM("waiter: a thread and one without, two are given",
+              {.barriers = barriers::both, .departures = 10}) {
+    tokens t;
+    errand e{t};
+    model::threads(
+        [&] {
+            t.give();
+            t.give();
+        },
+        [&] { e.start(); }, [&] { MODEL_CHECK(t.wait()); });
+    MODEL_CHECK(e.ended.load() == 1 && !t.any());
+}
+MODEL_PROGRAM("waiter: who waits at two places takes from one and passes the other's wake on",
+              {.barriers = barriers::both, .departures = 8}) {
+    tokens t, u;
+    errand e{t, u};
+    int waited = 0;
+    model::threads([&] { t.give(); }, [&] { u.give(); },
+                   [&] {
+                       e.start();
+                       if (u.wait(penstock::deadline::after({}, 5ms))) waited = 1;
+                   });
+    MODEL_CHECK(e.ended.load() == 1);
+    MODEL_CHECK(t.left.load() + u.left.load() + waited == 1);
+}
+MODEL_PROGRAM("waiter: a target that is taken back is resumed by nobody, and its wake is not lost",
+              {.barriers = barriers::both, .departures = 10}) {
+    tokens t;
+    auto e = std::make_unique<errand>(t);
+    model::threads([&] { t.give(); },
+                   [&] {
+                       if (e->done() || !e->suspend()) return e->finish();
+                       // As an owner whose wakers run in his own thread would: here, only if nobody has it.
+                       if (!e->target.disarm()) return;
+                       waiter::delist(e->places, 1);
+                       e.reset();
+                       if (t.any()) t.waiting.notify_one();
+                   },
+                   [&] { (void)t.wait(penstock::deadline::after({}, 5ms)); });
+    if (e) waiter::delist(e->places, 1);
+}
+
+MODEL_PROGRAM("waiter: a target without a thread is interrupted, and resumed by who does it",
+              {.barriers = barriers::both}) {
+    tokens t;
+    errand e{t};
+    model::threads([&] { e.target.interrupt(); }, [&] { e.start(); });
+    MODEL_CHECK(e.ended.load() == 0 && e.looks >= 2);
+    waiter::delist(e.places, 1);
+}
+
+// ---- The list turns symmetric: one thread has waited and woken so often that it pays no barrier. ----
+
+void turn_symmetric(tokens& t, int times = 9) {
+    for (int i = 0; i < times; ++i) {
+        errand e{t};
+        e.start();
+        t.give();
+        MODEL_CHECK(e.ended.load() == 1);
+    }
+}
+MODEL_PROGRAM("waiter: the list is symmetric when another thread gives",
+              {.barriers = barriers::both}) {
+    tokens t;
+    turn_symmetric(t);
+    errand e{t};
+    model::threads([&] { t.give(); }, [&] { e.start(); });
+    MODEL_CHECK(e.ended.load() == 1 && !t.any());
+}
+MODEL_PROGRAM("waiter: the list turns symmetric while another thread gives",
+              {.barriers = barriers::both, .departures = 8}) {
+    tokens t;
+    turn_symmetric(t, 8);
+    errand e{t}, f{t};
+    model::threads(
+        [&] {
+            t.give();
+            t.give();
+        },
+        [&] {
+            e.start();
+            f.start();
+        });
+    MODEL_CHECK(e.ended.load() + f.ended.load() == 2 && !t.any());
 }
 
 // ---- Stop ----

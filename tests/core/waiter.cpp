@@ -332,6 +332,23 @@ TEST_CASE("notify_n wakes as many as it is told, the longest asleep first") {
     CHECK(w.waiting_approx() == 0);
 }
 
+TEST_CASE("notify_all_if asks only if somebody waits, and wakes only if it holds") {
+    waiter w;
+    int asked = 0;
+    w.notify_all_if([&] { return ++asked, true; });
+    CHECK(asked == 0);
+    std::atomic<bool> ready{false};
+    std::jthread sleeper{[&] { CHECK(w.wait([&] { return ready.load(); }, nothing_left)); }};
+    until([&] { return w.waiting_approx() == 1; });
+    w.notify_all_if([&] { return ++asked, false; });
+    CHECK(asked == 1);
+    CHECK(w.waiting_approx() == 1);
+    ready = true;
+    w.notify_all_if([&] { return ++asked, true; });
+    sleeper.join();
+    CHECK(asked == 2);
+}
+
 namespace {
 /// One who waits without a thread, at some waiters at once.
 template <std::size_t N>

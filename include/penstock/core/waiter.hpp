@@ -83,6 +83,11 @@ public:
     void notify_all() noexcept {
         if (somebody_waits()) wake_up_to(waiting_approx());  // who re-enlists waits
     }
+    /// Asks only if somebody waits: for a condition that is dearer than that load.
+    template <class Condition>
+    void notify_all_if(Condition&& condition) noexcept {
+        if (somebody_waits() && condition()) wake_up_to(waiting_approx());
+    }
 
     /// How many wait right now; stale when it returns.
     [[nodiscard]] std::size_t waiting_approx() const noexcept {

@@ -37,12 +37,10 @@ const shape shapes[] = {
     {"3 to 1", 3, {{}}},
 };
 
-u64 share(u64 n, std::size_t i, std::size_t parts) { return n * (i + 1) / parts - n * i / parts; }
-
 void verify(const std::vector<u64>& sums, std::size_t n, const shape& s) {
     u64 expected = 0;
     for (std::size_t p = 0; p < s.producers; ++p)
-        expected += bench::sum_below(share(n, p, s.producers));
+        expected += bench::sum_below(bench::share_of(n, p, s.producers));
     for (u64 sum : sums) bench::verify(sum == expected, "a reader has not seen what was pushed");
 }
 
@@ -73,7 +71,7 @@ double through_ring(const shape& s, std::size_t n, bool batches) {
         [&](std::size_t who) {
             bench::patience wait{threads};
             if (who < s.producers) {
-                const u64 count = share(n, who, s.producers);
+                const u64 count = bench::share_of(n, who, s.producers);
                 for (u64 i = 0; i < count; ++i) {
                     while (!q->try_push(u64{i})) wait();
                     wait.reset();
@@ -153,7 +151,7 @@ double through_deques(const shape& s, std::size_t n) {
                 }
             };
             if (who < s.producers) {
-                const u64 count = share(n, who, s.producers);
+                const u64 count = bench::share_of(n, who, s.producers);
                 for (u64 i = 0; i < count; ++i) forward(sources, i);
                 return;
             }

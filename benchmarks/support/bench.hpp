@@ -13,81 +13,19 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
-#include <list>
 #include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "machine.hpp"
-#include "statistics.hpp"
+#include "hardware.hpp"
+#include "record.hpp"
+#include "report.hpp"
 
 namespace bench {
-
-enum class whose { ours, peers, hardware };
-inline constexpr whose ours = whose::ours, peers = whose::peers, hardware = whose::hardware;
-
-struct subject {
-    std::string name;
-    whose owner;
-    std::function<double(std::size_t)> run;  // n elements -> ns for all of them
-    std::size_t n = 0;                       // elements a run, found by calibration; 0: no time
-    std::vector<double> values{};            // by round, in the cell's unit
-};
-
-class cell {
-public:
-    cell(std::string its_name, std::string its_unit)
-        : name{std::move(its_name)}, unit{std::move(its_unit)} {}
-
-    /// `run(n)` passes n elements through and returns the ns that took; it must verify them.
-    cell& add(std::string subject_name, whose owner, std::function<double(std::size_t)> run) {
-        subjects.push_back({std::move(subject_name), owner, std::move(run), 1});
-        return *this;
-    }
-    /// One whose value is no time: `value()` is asked once a round.
-    cell& add_value(std::string subject_name, whose owner, std::function<double()> value) {
-        subjects.push_back({std::move(subject_name), owner,
-                            [value = std::move(value)](std::size_t) { return value(); }, 0});
-        return *this;
-    }
-
-    std::string name, unit;
-    std::vector<subject> subjects;
-};
-
-/// One line that two cores hand to each other: ns there and back, the best of a few short tries.
-inline double ping_pong(std::size_t rounds, bool two_lines) {
-    struct alignas(64) line {
-        std::atomic<std::uint32_t> turn{0};
-        char rest[60];
-    };
-    line lines[2];
-    auto& ping = lines[0].turn;
-    auto& pong = lines[two_lines ? 1 : 0].turn;
-    return timed(
-        2,
-        [&](std::size_t who) {
-            // Even numbers are there, odd ones back; each side waits for the other's.
-            for (std::uint32_t i = 0; i < rounds; ++i) {
-                patience wait{2};
-                if (who == 0) {
-                    ping.store(2 * i + 1, std::memory_order_release);  // pairs with the echo's load
-                    while (pong.load(std::memory_order_acquire) != 2 * i + 2) {
-                        if (cpus().size() == 1) wait();
-                    }
-                } else {
-                    while (ping.load(std::memory_order_acquire) != 2 * i + 1) {
-                        if (cpus().size() == 1) wait();
-                    }
-                    pong.store(2 * i + 2, std::memory_order_release);  // pairs with the load above
-                }
-            }
-        },
-        [](std::size_t i) { return i; });
-}
 
 /// Knows how far apart the cores are when left alone, and whether they are now.
 class distance_probe {
@@ -119,13 +57,21 @@ public:
                 if (++i >= argc) wrong_usage(std::string{option} + " needs a value");
                 return argv[i];
             };
+            auto number = [&] {
+                const int n = std::atoi(value().c_str());
+                if (n < 1) wrong_usage(std::string{option} + " needs a number of 1 or more");
+                return n;
+            };
             if (option == "--only") {
                 only_ = value();
             } else if (option == "--reps") {
-                reps_ = std::atoi(value().c_str());
-                if (reps_ < 1) wrong_usage("--reps needs a number of 1 or more");
+                reps_ = number();
+            } else if (option == "--ms") {
+                run_ns_ = number() * 1e6;
             } else if (option == "--csv") {
                 csv_ = value();
+            } else if (option == "--table") {
+                table_ = true;
             } else if (option == "--list") {
                 list_ = true;
             } else if (option == "--help" || option == "-h") {
@@ -139,6 +85,13 @@ public:
 
     bench::cell& cell(std::string name, std::string unit = "ns") {
         return cells_.emplace_back(std::move(name), std::move(unit));
+    }
+    /// A line of --table.
+    void expect(goal g) { goals_.push_back(std::move(g)); }
+    /// Says in the report whose rows are not there, and where to get it.
+    void missing(const std::string& name, const std::string& package) {
+        missing_.push_back(
+            "no rows of " + name + ": its header or library is missing (package " + package + ")");
     }
 
     /// Runs and reports; the exit code.
@@ -163,6 +116,7 @@ public:
             }
         }
         std::printf("%s\n", describe().c_str());
+        for (auto& line : missing_) std::printf("%s\n", line.c_str());
         for (int i = 0; i < 20; ++i) probe_.look();
         calibrate();
         for (int round = 0; round < reps_; ++round) {
@@ -174,19 +128,20 @@ public:
             }
         }
         report();
-        if (csv.is_open()) write(csv);
+        if (csv.is_open()) write_csv(csv, cells_);
         return 0;
     }
 
 private:
     static constexpr const char* usage =
-        "[--only REGEX] [--reps N] [--csv FILE] [--list]\n"
+        "[--only REGEX] [--reps N] [--ms N] [--csv FILE] [--table] [--list]\n"
         "  --only REGEX  cells and subjects whose 'cell/subject' matches\n"
         "  --reps N      rounds, 7 unless told otherwise (fewer than 6 give no 95 % interval)\n"
+        "  --ms N        what one run takes, 50 unless told otherwise\n"
         "  --csv FILE    every run: cell,subject,run,value,unit\n"
+        "  --table       beside each cell what it is to reach, and whether it did\n"
         "  --list        what there is";
-    static constexpr double run_ns = 50e6;             // what one run should take
-    static constexpr double most_repeating_ns = 40e9;  // and what all repeating may
+    static constexpr double most_repeating_ns = 40e9;  // what all repeating may take
 
     [[noreturn]] static void wrong_usage(const std::string& why) {
         std::fprintf(stderr, "%s\n%s\n", why.c_str(), usage);
@@ -194,16 +149,15 @@ private:
     }
 
     void choose() {
-        if (only_.empty()) return;
-        try {
-            const std::regex wanted{only_};
-            for (auto& c : cells_)
-                std::erase_if(c.subjects, [&](const subject& s) {
-                    return !std::regex_search(c.name + "/" + s.name, wanted);
-                });
-        } catch (const std::regex_error&) {
-            wrong_usage("'" + only_ + "' is not a regular expression");
-        }
+        if (!only_.empty()) try {
+                const std::regex wanted{only_};
+                for (auto& c : cells_)
+                    std::erase_if(c.subjects, [&](const subject& s) {
+                        return !std::regex_search(c.name + "/" + s.name, wanted);
+                    });
+            } catch (const std::regex_error&) {
+                wrong_usage("'" + only_ + "' is not a regular expression");
+            }
         std::erase_if(cells_, [](const bench::cell& c) { return c.subjects.empty(); });
     }
 
@@ -214,8 +168,8 @@ private:
                 if (s.n == 0) continue;
                 for (s.n = 2000;; s.n *= 4) {
                     const double ns = s.run(s.n);
-                    if (ns < run_ns / 8) continue;
-                    s.n = static_cast<std::size_t>(static_cast<double>(s.n) * run_ns / ns);
+                    if (ns < run_ns_ / 8) continue;
+                    s.n = static_cast<std::size_t>(static_cast<double>(s.n) * run_ns_ / ns);
                     break;
                 }
             }
@@ -248,47 +202,13 @@ private:
         s.values.push_back(value);
     }
 
-    static const subject* reference(const bench::cell& c) {
-        for (auto& s : c.subjects)
-            if (s.owner == whose::ours) return &s;
-        return nullptr;
-    }
-
     void report() const {
         std::printf(
             "%d rounds, subjects interleaved; smaller is better. [..] is the 95 %% interval of "
             "the median, ratios are within a round.\n",
             reps_);
-        for (auto& c : cells_) {
-            const subject* own = reference(c);
-            std::printf("\n%-38s %9s %22s %21s", (c.name + ", " + c.unit).c_str(), "median",
-                        "[95 %]", "least .. most");
-            if (own) std::printf("  %s / this", own->name.c_str());
-            std::printf("\n");
-            for (auto& s : c.subjects) {
-                const estimate e = estimate_of(s.values);
-                std::printf("  %s %-34s %9.2f [%9.2f, %9.2f] %9.2f ..%9.2f",
-                            s.owner == whose::ours ? "*" : " ", s.name.c_str(), e.median, e.low,
-                            e.high, e.least, e.most);
-                if (own && &s != own) {
-                    const estimate r = estimate_of(ratios(own->values, s.values));
-                    std::printf("  %6.2f [%.2f, %.2f]", r.median, r.low, r.high);
-                }
-                std::printf("\n");
-            }
-        }
-        std::printf("\nours to the best peer of the cell\n");
-        for (auto& c : cells_) {
-            const subject *own = reference(c), *best = nullptr;
-            for (auto& s : c.subjects)
-                if (s.owner == whose::peers &&
-                    (!best || estimate_of(s.values).median < estimate_of(best->values).median))
-                    best = &s;
-            if (!own || !best) continue;
-            const estimate r = estimate_of(ratios(own->values, best->values));
-            std::printf("  %-36s %s / %s: %.2f [%.2f, %.2f]\n", c.name.c_str(), own->name.c_str(),
-                        best->name.c_str(), r.median, r.low, r.high);
-        }
+        print_cells(cells_);
+        if (table_) print_goals(cells_, goals_);
         if (cpus().size() > 1)
             std::printf(
                 "\ncores' distance at best: %.0f ns there and back\n"
@@ -299,22 +219,14 @@ private:
             std::printf("\none CPU only: figures between threads are those of the scheduler\n");
     }
 
-    void write(std::ofstream& csv) const {
-        auto quoted = [](const std::string& s) { return '"' + s + '"'; };
-        csv << "cell,subject,run,value,unit\n";
-        for (auto& c : cells_)
-            for (auto& s : c.subjects)
-                for (std::size_t i = 0; i < s.values.size(); ++i)
-                    csv << quoted(c.name) << ',' << quoted(s.name) << ',' << i + 1 << ','
-                        << s.values[i] << ',' << c.unit << '\n';
-    }
-
-    std::list<bench::cell> cells_;
+    cell_list cells_;
+    std::vector<goal> goals_;
+    std::vector<std::string> missing_;
     distance_probe probe_;
     std::string only_, csv_;
-    double repeating_ns_ = 0;
+    double run_ns_ = 50e6, repeating_ns_ = 0;
     int reps_ = 7, runs_ = 0, repeated_ = 0, disturbed_ = 0;
-    bool list_ = false;
+    bool list_ = false, table_ = false;
 };
 
 }  // namespace bench

@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include <malloc.h>
 
 #include "machine.hpp"
+#include "verify.hpp"
 
 namespace bench {
 
@@ -25,26 +24,12 @@ struct message {
     std::uint64_t words[8];
 };
 
-inline void verify(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "The benchmark is wrong: %s.\n", what);
-    std::exit(1);
-}
-
-/// 0 + 1 + ... + n - 1
-inline std::uint64_t sum_below(std::uint64_t n) {
-    return n % 2 ? (n - 1) / 2 * n : n / 2 * (n - 1);
-}
-
 /// n elements from `producers` to `consumers`, `batch` at a time. Who produces and who consumes
 /// sits on every core, so that most elements change cores.
 template <class Subject, class T>
 double flow(std::size_t n, std::size_t producers, std::size_t consumers, std::size_t capacity,
             std::size_t batch) {
     auto q = std::make_unique<Subject>(capacity);
-    auto share = [n](std::size_t i, std::size_t parts) {
-        return n * (i + 1) / parts - n * i / parts;
-    };
     std::vector<std::uint64_t> sums(consumers, 0);
     const std::size_t threads = producers + consumers;
     const double ns = timed(
@@ -54,7 +39,7 @@ double flow(std::size_t n, std::size_t producers, std::size_t consumers, std::si
             std::vector<T> some(batch);
             if (who < producers) {
                 typename Subject::producer end{*q};
-                const std::uint64_t count = share(who, producers);
+                const std::uint64_t count = share_of(n, who, producers);
                 if (batch == 1) {
                     for (std::uint64_t i = 0; i < count; ++i) {
                         const T value{i};
@@ -75,7 +60,7 @@ double flow(std::size_t n, std::size_t producers, std::size_t consumers, std::si
                 }
             } else {
                 typename Subject::consumer end{*q};
-                const std::uint64_t count = share(who - producers, consumers);
+                const std::uint64_t count = share_of(n, who - producers, consumers);
                 std::uint64_t sum = 0;
                 if (batch == 1) {
                     T value{};
@@ -99,7 +84,7 @@ double flow(std::size_t n, std::size_t producers, std::size_t consumers, std::si
         [&](std::size_t i) { return i < producers ? i : i - producers + 1; });
     std::uint64_t sum = 0, expected = 0;
     for (auto s : sums) sum += s;
-    for (std::size_t p = 0; p < producers; ++p) expected += sum_below(share(p, producers));
+    for (std::size_t p = 0; p < producers; ++p) expected += sum_below(share_of(n, p, producers));
     verify(sum == expected, "what came out is not what went in");
     return ns;
 }
@@ -159,72 +144,25 @@ double alone(std::size_t n, std::size_t capacity) {
     return ns;
 }
 
-/// Bytes of a queue that holds `count` elements, itself included.
+/// Bytes of a queue that holds `count` elements, itself included. In a thread of its own, because a
+/// thread keeps what it frees, and what it takes from there again would not count.
 template <class Subject, class T>
 double bytes(std::size_t count) {
     auto in_use = [] {
         const auto info = mallinfo2();
         return info.uordblks + info.hblkhd;
     };
-    const std::size_t before = in_use();
-    auto q = std::make_unique<Subject>(count);
-    {
+    std::size_t before = 0, after = 0;
+    std::jthread{[&] {
+        auto warm_up = std::make_unique<char>();  // the thread's own bookkeeping
+        before = in_use();
+        auto q = std::make_unique<Subject>(count);
         typename Subject::producer end{*q};
         for (std::uint64_t i = 0; i < count; ++i)
             verify(end.push(T{i}), "it doesn't hold as many as it was made for");
-    }
-    const std::size_t after = in_use();
+        after = in_use();
+    }}.join();
     return static_cast<double>(after - before);
-}
-
-/// n lines written by one core and read by the other, published `block` at a time.
-inline double line_transfer(std::size_t n, std::size_t block) {
-    struct alignas(64) line {
-        std::uint64_t word;
-        char rest[56];
-    };
-    constexpr std::size_t count = 1024;
-    static line ring[count];
-    struct alignas(64) cursor {
-        std::atomic<std::uint64_t> value{0};
-    } tail, head;
-    std::uint64_t sum = 0;
-    n = std::max<std::size_t>(n / block, 1) * block;
-    const double ns = timed(
-        2,
-        [&](std::size_t who) {
-            patience wait{2};
-            for (std::uint64_t i = 0; i < n; i += block) {
-                if (who == 0) {
-                    while (i + block - head.value.load(std::memory_order_acquire) > count) wait();
-                    for (std::size_t k = 0; k < block; ++k) ring[(i + k) % count].word = i + k;
-                    tail.value.store(i + block, std::memory_order_release);  // pairs with the load
-                } else {
-                    while (tail.value.load(std::memory_order_acquire) < i + block) wait();
-                    for (std::size_t k = 0; k < block; ++k) sum += ring[(i + k) % count].word;
-                    head.value.store(i + block, std::memory_order_release);  // pairs with the load
-                }
-            }
-        },
-        [](std::size_t i) { return i; });
-    verify(sum == sum_below(n), "a line was read before it was written");
-    return ns;
-}
-
-/// n additions by `threads` threads to one counter. Of each thread's time, so that a value is what
-/// one addition takes where it is made, and what the line takes to be shared.
-inline double additions(std::size_t n, std::size_t threads) {
-    alignas(64) std::atomic<std::uint64_t> counter{0};
-    const std::size_t each = std::max<std::size_t>(n / threads, 1);
-    const double ns = timed(
-        threads,
-        [&](std::size_t) {
-            for (std::size_t i = 0; i < each; ++i)
-                counter.fetch_add(1, std::memory_order_relaxed);  // carries nothing
-        },
-        [](std::size_t i) { return i; });
-    verify(counter == each * threads, "an addition was lost");
-    return ns;
 }
 
 }  // namespace bench

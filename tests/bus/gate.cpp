@@ -9,9 +9,9 @@
 
 #include "support/flow.hpp"
 
-using penstock::detail::frame;
 using penstock::detail::inside;
-using penstock::detail::wait_graph;
+using penstock::detail::visitor;
+using penstock::detail::visitors;
 
 namespace {
 
@@ -27,15 +27,15 @@ private:
 }  // namespace
 
 TEST_CASE("an open gate lets in, a closed one doesn't, and ends once") {
-    wait_graph waits;
-    counting_gate g{waits};
+    auto all = std::make_shared<visitors>();
+    counting_gate g{*all};
     {
         const inside a{g, nullptr}, b{g, nullptr};
         CHECK(a);
         CHECK(b);
-        CHECK(frame::count(frame::top(), g) == 2);
+        CHECK(visitor::count(visitor::top(), g) == 2);
     }
-    CHECK(frame::top() == nullptr);
+    CHECK(visitor::top() == nullptr);
     CHECK(!g.closed());
     CHECK(g.ended == 0);
     CHECK(g.close());
@@ -47,8 +47,8 @@ TEST_CASE("an open gate lets in, a closed one doesn't, and ends once") {
 }
 
 TEST_CASE("closed from inside it ends when the last one comes out") {
-    wait_graph waits;
-    counting_gate g{waits};
+    auto all = std::make_shared<visitors>();
+    counting_gate g{*all};
     {
         const inside a{g, nullptr};
         {
@@ -64,8 +64,8 @@ TEST_CASE("closed from inside it ends when the last one comes out") {
 
 TEST_CASE("close waits for all others, and for what the last of them does at the end") {
     for (int round = 0; round < 300; ++round) {
-        wait_graph waits;
-        counting_gate g{waits};
+        auto all = std::make_shared<visitors>();
+        counting_gate g{*all};
         std::atomic<int> in{0};
         in_threads(4, [&](std::size_t i) {
             if (i == 0) {
@@ -87,8 +87,8 @@ TEST_CASE("close waits for all others, and for what the last of them does at the
 }
 
 TEST_CASE("who is inside of nothing waits without being found in a circle") {
-    wait_graph waits;
-    counting_gate a{waits}, b{waits};
+    auto all = std::make_shared<visitors>();
+    counting_gate a{*all}, b{*all};
     std::latch in_a{1}, out{1};
     std::jthread visitor{[&] {
         const inside here{a, nullptr};

@@ -31,7 +31,7 @@ static_assert(!is_handler<int, std::string>);
 static_assert(std::is_nothrow_move_constructible_v<handler<int>>);
 
 TEST_CASE("a handler that looks gets the publisher's object, one that keeps gets a message") {
-    const auto name = std::make_shared<const std::string>("n");
+    const penstock::detail::shared_name name{"n"};
     std::string mine = "a text that is too long to be kept inside of a string";
     penstock::detail::envelope<std::string> e{std::move(mine), name};
     const std::string* seen = nullptr;

@@ -240,6 +240,16 @@ T& per_thread() noexcept {
     return m.value;
 }
 
+/// As per_thread. Ends with its thread there; here never: an execution's memory is forgotten whole.
+template <class Tag, class T>
+T& per_thread_object() {
+    alignas(T) static unsigned char raw[model::max_threads][sizeof(T)];
+    static std::uint64_t execution[model::max_threads];
+    const auto t = static_cast<std::size_t>(model::this_thread());
+    if (std::exchange(execution[t], model::execution()) != model::execution()) ::new (raw[t]) T{};
+    return *std::launder(reinterpret_cast<T*>(raw[t]));
+}
+
 class mutex {
 public:
     constexpr mutex(MODEL_HERE) noexcept {

@@ -72,13 +72,11 @@ public:
     /// As topic<T>(name).publish(value), for a name that is only known when it is published.
     template <class T>
     published publish(std::string_view name, T&& value, const sys::stop_token& stop = {}) {
-        detail::check_message<std::remove_cvref_t<T>>();
-        return topic<std::remove_cvref_t<T>>(name).publish(std::forward<T>(value), stop);
+        return detail::publish_by_name(*home_, name, std::forward<T>(value), {true, stop});
     }
     template <class T>
     published try_publish(std::string_view name, T&& value) {
-        detail::check_message<std::remove_cvref_t<T>>();
-        return topic<std::remove_cvref_t<T>>(name).try_publish(std::forward<T>(value));
+        return detail::publish_by_name(*home_, name, std::forward<T>(value), {false, {}});
     }
 
     /// Direct: called inside publish, in the publisher's thread.
@@ -110,9 +108,8 @@ public:
     [[nodiscard]] bool closed() const noexcept { return home_->closed(); }
 
 private:
-    template <class T>
-    subscription call_directly(std::string_view pattern, subscribe_options<T>&& options,
-                               handler<T> h);
+    template <class T, class F>
+    subscription call_directly(std::string_view pattern, subscribe_options<T>&& options, F&& f);
     template <class T>
     subscription queue_for(std::string_view pattern, subscribe_options<T>&& options, handler<T> h);
 

@@ -25,6 +25,15 @@ using takes_value = std::is_invocable<F&, const T&>;
 template <class F, class T>
 struct takes_message : std::is_invocable<F&, const message<T>&> {};
 
+template <class T, class F>
+void call_handler(F& f, envelope<T>& e) {
+    if constexpr (takes_value<F, T>::value) {
+        (void)f(e.view());
+    } else {
+        (void)f(e.share());
+    }
+}
+
 }  // namespace detail
 
 template <class F, class T>
@@ -47,13 +56,7 @@ private:
     template <class F>
     struct adapted {
         F f;
-        void operator()(detail::envelope<T>& e) {
-            if constexpr (detail::takes_value<F, T>::value) {
-                (void)f(e.view());
-            } else {
-                (void)f(e.share());
-            }
-        }
+        void operator()(detail::envelope<T>& e) { detail::call_handler<T>(f, e); }
     };
 
     unique_function<void(detail::envelope<T>&)> call_;

@@ -15,17 +15,15 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <utility>
 
+#include <penstock/bus/detail/shared_name.hpp>
 #include <penstock/core/config.hpp>
 #include <penstock/core/sync.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
-
-using shared_name = std::shared_ptr<const std::string>;
 
 template <class T>
 struct parcel {

@@ -90,6 +90,10 @@ public:
     }
 
     [[nodiscard]] const std::string& text() const noexcept { return text_; }
+    /// Without wildcards: it matches one name only.
+    [[nodiscard]] bool exact() const noexcept {
+        return text_.find_first_of("*#") == std::string::npos;
+    }
 
     [[nodiscard]] bool matches(std::string_view name) const noexcept {
         detail::words mine{text_}, theirs{name};

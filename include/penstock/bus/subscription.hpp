@@ -34,12 +34,15 @@ namespace penstock::inline PENSTOCK_ABI {
 class [[nodiscard]] subscription {
 public:
     subscription() = default;  ///< to none
-    explicit subscription(std::shared_ptr<detail::subscriber> s) noexcept : is_{std::move(s)} {}
+    subscription(std::shared_ptr<detail::registry> home,
+                 std::shared_ptr<detail::subscriber> s) noexcept
+        : home_{std::move(home)}, is_{std::move(s)} {}
     subscription(subscription&&) noexcept = default;
     subscription& operator=(subscription&& other) noexcept {
         if (this == &other) return *this;
         cancel();
         is_ = std::move(other.is_);
+        home_ = std::move(other.home_);
         return *this;
     }
     ~subscription() { cancel(); }
@@ -62,6 +65,7 @@ public:
     }
 
 private:
+    std::shared_ptr<detail::registry> home_;
     std::shared_ptr<detail::subscriber> is_;
 };
 

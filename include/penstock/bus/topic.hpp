@@ -30,11 +30,13 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/registry.hpp>
+#include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/published.hpp>
 #include <penstock/core/sync_wait.hpp>
 
@@ -52,16 +54,53 @@ constexpr void check_message() {
                   "a message must be movable: publish a std::unique_ptr or std::shared_ptr to it");
 }
 
+/// Nobody got it: why, and back to its owner.
 template <class T>
-published publish_to(const registry& home, const topic_state<T>& to, envelope<T>& e,
-                     const patience& p) {
-    tally t;
-    for (auto& l : typename route<T>::reader{to.listeners}) l->deliver(e, p, t);
-    published answer{t};
-    if (answer) return answer;
+[[gnu::noinline, gnu::cold]] published refused(const registry& home, envelope<T>& e, tally& t) {
     e.give_back();
-    if (answer.matched() == 0 && home.closed()) t.why = status::closed;
+    if (published{t}.matched() == 0 && home.closed()) t.why = status::closed;
     return published{t};
+}
+
+template <class T>
+published publish_in(const registry& home, const reading& r, envelope<T>& e, const patience& p) {
+    tally t;
+    std::uint32_t handled = 0;  // in a register
+    for (listener_base* l : r)
+        handled +=
+            static_cast<listener<T>*>(l)->deliver(e, p, t, r.visit());  // its type was compared
+    t.handled = handled;
+    const published answer{t};
+    return answer ? answer : refused(home, e, t);
+}
+
+template <class T>
+published publish_to(const registry& home, const topic_state& to, envelope<T>& e,
+                     const patience& p) {
+    if (to.listeners.empty()) {
+        tally t;
+        return refused(home, e, t);
+    }
+    const reading r{home.visits(), to.listeners};
+    return publish_in(home, r, e, p);
+}
+
+/// By a name that is only known now: no lock, if it was seen before.
+template <class T>
+published publish_by_name(registry& home, std::string_view name, T&& value, const patience& p) {
+    using value_type = std::remove_cvref_t<T>;
+    check_message<value_type>();
+    {
+        reading r{home.visits()};
+        if (const topic_state* known = home.find<value_type>(name)) {
+            r.of(known->listeners);
+            envelope<value_type> e{std::forward<T>(value), known->name};
+            return publish_in(home, r, e, p);
+        }
+    }
+    const topic_state& made = home.resolve<value_type>(name);
+    envelope<value_type> e{std::forward<T>(value), made.name};
+    return publish_to(home, made, e, p);
 }
 
 }  // namespace detail
@@ -94,16 +133,16 @@ public:
 
 private:
     friend class bus;
-    topic(std::shared_ptr<detail::registry> home, const detail::topic_state<T>& state) noexcept
+    topic(std::shared_ptr<detail::registry> home, const detail::topic_state& state) noexcept
         : home_{std::move(home)}, state_{&state} {}
 
-    [[nodiscard]] const detail::topic_state<T>& to() const noexcept {
+    [[nodiscard]] const detail::topic_state& to() const noexcept {
         PENSTOCK_ASSERT(home_, "this topic was moved from: copy it instead");
         return *state_;
     }
 
     std::shared_ptr<detail::registry> home_;
-    const detail::topic_state<T>* state_;  // lives as long as home
+    const detail::topic_state* state_;  // lives as long as home
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -35,6 +35,13 @@ T& per_thread() noexcept {
     return mine;
 }
 
+/// The same, but destroyed when the thread ends. Costs a check at every call.
+template <class Tag, class T>
+T& per_thread_object() {
+    static thread_local T mine{};
+    return mine;
+}
+
 using os::usable_cpus;
 
 /// Sleeps while `word` holds `expected`, at most until `deadline`. May return for no reason.

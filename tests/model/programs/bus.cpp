@@ -11,7 +11,9 @@
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/members.hpp>
+#include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
+#include <penstock/bus/detail/topic_state.hpp>
 #include <penstock/bus/message.hpp>
 #include <penstock/bus/thread_pool.hpp>
 
@@ -29,7 +31,7 @@ namespace sys = penstock::sys;
 // ---- The gate ----
 
 struct watched_gate final : detail::gate {
-    explicit watched_gate(detail::wait_graph& w) : gate{w} {}
+    explicit watched_gate(detail::visitors& all) : gate{all} {}
     ~watched_gate() = default;
     void call() {
         const detail::inside here{*this, nullptr};
@@ -45,8 +47,8 @@ struct watched_gate final : detail::gate {
 };
 MODEL_PROGRAM("bus: closing a gate waits for who is inside, the last one out ends the callback",
               {.barriers = barriers::both}) {
-    detail::wait_graph waits;
-    watched_gate g{waits};
+    auto all = std::make_shared<detail::visitors>();
+    watched_gate g{*all};
     model::threads([&] { g.call(); },
                    [&] {
                        MODEL_CHECK(g.close());
@@ -54,16 +56,16 @@ MODEL_PROGRAM("bus: closing a gate waits for who is inside, the last one out end
                        MODEL_CHECK(g.callback == 0);
                    });
 }
-MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .departures = 12}) {
-    detail::wait_graph waits;
-    watched_gate g{waits};
+MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .departures = 7}) {
+    auto all = std::make_shared<detail::visitors>();
+    watched_gate g{*all};
     model::threads([&] { g.call(); }, [&] { g.call(); }, [&] { MODEL_CHECK(g.close()); });
     MODEL_CHECK(g.callback == 0);
 }
 MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
-              {.barriers = barriers::both, .departures = 10}) {
-    detail::wait_graph waits;
-    watched_gate g{waits};
+              {.barriers = barriers::both, .departures = 6}) {
+    auto all = std::make_shared<detail::visitors>();
+    watched_gate g{*all};
     const auto close = [&] {
         MODEL_CHECK(g.close());
         sys::read(&g.callback);
@@ -73,13 +75,95 @@ MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
 }
 MODEL_PROGRAM("bus: two handlers that end each other's subscription, one is told",
               {.barriers = barriers::both, .departures = 12}) {
-    detail::wait_graph waits;
-    watched_gate a{waits}, b{waits};
+    auto all = std::make_shared<detail::visitors>();
+    watched_gate a{*all}, b{*all};
     const auto ends = [&](watched_gate& mine, watched_gate& other) {
         const detail::inside here{mine, nullptr};
         if (here) (void)other.close();
     };
     model::threads([&] { ends(a, b); }, [&] { ends(b, a); });
+}
+
+// ---- The route table ----
+
+struct watched_listener final : detail::listener_base {
+    watched_listener() : listener_base{detail::type_of<int>, penstock::pattern{"x"}, ""} {}
+    ~watched_listener() override { sys::wrote(this); }
+    void end_intake() override {}
+    void finish() override {}
+};
+MODEL_PROGRAM("bus: what left a route is freed after all have read it",
+              {.barriers = barriers::both}) {
+    auto all = std::make_shared<detail::visitors>();
+    detail::retired old;
+    detail::route r;
+    auto l = std::make_shared<watched_listener>();
+    r.replace(detail::roster::with(nullptr, *l));
+    model::threads(
+        [&] {
+            const detail::reading reads{*all, r};
+            for (const detail::listener_base* seen : reads) sys::read(seen);
+        },
+        [&] {
+            auto* const now = r.now();
+            r.replace(nullptr);
+            old.add(now);
+            old.add(std::move(l));
+            detail::retired::let_go(old.sweep(*all));
+        });
+    detail::retired::let_go(old.sweep(*all));
+    MODEL_CHECK(old.size() == 0);
+}
+MODEL_PROGRAM("bus: who reads a later roster keeps no earlier one",
+              {.barriers = barriers::both, .departures = 8}) {
+    auto all = std::make_shared<detail::visitors>();
+    detail::retired old;
+    detail::route r;
+    auto first = std::make_shared<watched_listener>(),
+         second = std::make_shared<watched_listener>();
+    r.replace(detail::roster::with(nullptr, *first));
+    model::threads(
+        [&] {
+            for (int i = 0; i < 2; ++i) {
+                const detail::reading reads{*all, r};
+                for (const detail::listener_base* seen : reads) sys::read(seen);
+            }
+        },
+        [&] {
+            auto* const now = r.now();
+            r.replace(detail::roster::with(nullptr, *second));
+            old.add(now);
+            old.add(std::move(first));
+            detail::retired::let_go(old.sweep(*all));
+        });
+}
+MODEL_PROGRAM("bus: a topic that was found by name is complete, in a table that grows",
+              {.barriers = barriers::both, .departures = 8}) {
+    auto all = std::make_shared<detail::visitors>();
+    detail::retired old;
+    detail::topic_table table;
+    const auto hash = detail::topic_table::hashed("x");
+    detail::topic_state x{detail::type_of<int>, "x", hash};
+    int built = 0;
+    model::threads(
+        [&] {
+            detail::reading enters{*all};
+            if (table.find(*all, "x", hash)) sys::read(&built);
+        },
+        [&] {
+            sys::wrote(&built);
+            built = 1;
+            table.reserve(old);
+            table.add(x);
+            detail::retired::let_go(old.sweep(*all));
+        });
+}
+MODEL_PROGRAM("bus: a thread that begins uses the records of one that has ended", {}) {
+    auto all = std::make_shared<detail::visitors>();
+    model::threads([&] { all->put(all->take()); }, [&] { all->put(all->take()); });
+    std::size_t callers = 0;
+    all->readers([&](const void*) { ++callers; });
+    MODEL_CHECK(callers == 0);
 }
 
 // ---- Members ----
@@ -175,7 +259,7 @@ MODEL_PROGRAM("bus: the last reader frees a message after all others have read",
 }
 
 MODEL_PROGRAM("bus: a refused value comes back after the others have let go of it", {}) {
-    const auto name = std::make_shared<const std::string>("x");
+    const detail::shared_name name{"x"};
     payload mine{7};
     detail::envelope<payload> e{std::move(mine), name};
     message<payload> copy = e.share();

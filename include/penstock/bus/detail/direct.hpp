@@ -7,9 +7,10 @@
 // Order     Per publisher; between handlers of one publish, the order in which they subscribed.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <utility>
 
+#include <penstock/bus/detail/counter.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/registry.hpp>
@@ -18,32 +19,33 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-template <class T>
+template <class T, class F>
 class direct_listener final : public listener<T>, public subscriber, private gate {
 public:
-    direct_listener(std::shared_ptr<registry> home, pattern by, subscribe_options<T>&& options,
-                    handler<T> h)
+    template <class G>
+    direct_listener(registry& home, pattern by, subscribe_options<T>&& options, G&& f)
         : listener<T>{type_of<T>, std::move(by), std::move(options.group)},
-          gate{home->waits()},
-          home_{std::move(home)},
+          gate{home.visits()},
+          home_{home},
           filters_{static_cast<bool>(options.where)},
-          where_{std::move(options.where)},
-          handler_{std::move(h)} {}
+          where_{std::move(options.where)} {
+        handler_.emplace(std::forward<G>(f));
+    }
 
-    void deliver(envelope<T>& e, const patience&, tally& t) override {
-        const inside here{*this, nullptr};
-        if (!here) return;
+    bool deliver(envelope<T>& e, const patience&, tally& t, visitor& v) override {
+        if (!gate::enter(v)) return false;
+        bool handled = false;
         try {
-            if (filters_ && !where_(e.view())) return;
-            handler_(e);
-            handled_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-            ++t.handled;
+            if (!filters_ || where_(e.view())) {
+                call_handler<T>(*handler_, e);
+                handled_.add(v.number());
+                handled = true;
+            }
         } catch (...) {
-            failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-            ++t.failed;
-            t.why = status::failed;
-            home_->report(e.topic(), this->by());
+            has_failed(e, t);
         }
+        gate::leave(v);
+        return handled;
     }
 
     void end_intake() override {}
@@ -51,8 +53,8 @@ public:
 
     bool cancel() override {
         {
-            const auto lock = home_->lock();
-            if (std::exchange(attached_, false)) home_->detach(*this);
+            const auto lock = home_.lock();
+            if (std::exchange(attached_, false)) home_.detach(*this);
         }
         return gate::close();
     }
@@ -60,26 +62,33 @@ public:
     [[nodiscard]] bool active() const override { return !gate::closed(); }
     [[nodiscard]] subscription_counts counts() const override {
         subscription_counts c;
-        c.handled = handled_.load(std::memory_order_relaxed);  // a count; carries nothing
-        c.failed = failed_.load(std::memory_order_relaxed);    // a count; carries nothing
+        c.handled = handled_.value();
+        c.failed = failed_.load(std::memory_order_relaxed);  // a count; carries nothing
         c.received = c.handled + c.failed;
         return c;
     }
     [[nodiscard]] const listener_base& listens() const override { return *this; }
-    [[nodiscard]] registry& home() const override { return *home_; }
+    [[nodiscard]] registry& home() const override { return home_; }
 
 private:
-    void last_out() noexcept override {
-        where_ = nullptr;
-        handler_ = {};
+    [[gnu::noinline, gnu::cold]] void has_failed(const envelope<T>& e, tally& t) noexcept {
+        failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        ++t.failed;
+        t.why = status::failed;
+        home_.report(e.topic(), this->by());
     }
 
-    const std::shared_ptr<registry> home_;
+    void last_out() noexcept override {
+        where_ = nullptr;
+        handler_.reset();
+    }
+
+    registry& home_;
     bool attached_ = true;  // by the registry's lock
     const bool filters_;
     unique_function<bool(const T&)> where_;  // by the gate
-    handler<T> handler_;                     // by the gate
-    sys::atomic<std::uint64_t> handled_{0};
+    std::optional<F> handler_;               // by the gate
+    counter handled_;
     sys::atomic<std::uint64_t> failed_{0};
 };
 

@@ -19,9 +19,9 @@ template <class T>
 class envelope {
 public:
     envelope(T&& mine, const shared_name& topic) noexcept
-        : seen_{&mine}, movable_{&mine}, topic_{topic.get()}, shared_topic_{&topic} {}
+        : seen_{&mine}, movable_{&mine}, topic_{&*topic}, shared_topic_{&topic} {}
     envelope(const T& theirs, const shared_name& topic) noexcept
-        : seen_{&theirs}, topic_{topic.get()}, shared_topic_{&topic} {
+        : seen_{&theirs}, topic_{&*topic}, shared_topic_{&topic} {
         static_assert(
             std::is_copy_constructible_v<T>, "this T can't be copied: publish(std::move(x))");
     }

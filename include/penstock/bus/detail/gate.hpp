@@ -6,21 +6,29 @@
 //   if (!here) return;  // closed: the callbacks may be gone
 //   call the handler    // they stay until `here` goes
 //
-// Cost      A compare-exchange in, another out: two publishers inside one subscription share that
-//           line. (The one place to change when callbacks are to be entered without writing.)
-// Progress  enter and leave lock-free; close blocks until the others are out.
+// Cost      In and out: a store to the caller's own record and a load each (detail/visitors.hpp), so
+//           that callers share no line that is written. close: a process barrier, and a look at
+//           every record.
+// Progress  enter and leave wait-free; close blocks until the others are out.
 //
-// The word is inside * one + closed_bit. Once closed it never grows, so exactly one thread finds
-// itself the last one inside. It calls last_out(), where callbacks are destroyed, while it still
-// counts as inside: who waits for the gate waits for that too.
-//   (L) leave's release -> (W) the acquire of who waits, or of the last: callbacks ended before.
+// A caller announces itself, then looks whether the gate is open; close closes it, and then reads
+// the announcements. So whoever got in is seen by who closes, and who came later is turned back.
+// The same the other way round when a caller leaves: it takes its announcement back, then looks;
+// if the gate is closed, it wakes who may wait, and ends the callbacks if it was the last.
+//
+// The last one. Under the mutex, with the gate `shut` (that is, after a closer's barrier), who finds
+// nobody inside ends the callbacks: once, calling last_out() while it counts as inside itself, so
+// that who waits waits for that too. Whoever leaves a closed gate comes by here after he is out,
+// and so does a closer; of all these the last to have the mutex finds the others out.
+//   (E) gone's release -> (W) the acquire of who waits: callbacks ended before.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <utility>
 
-#include <penstock/bus/detail/handler_stack.hpp>
-#include <penstock/bus/detail/wait_graph.hpp>
+#include <penstock/bus/detail/visitors.hpp>
 #include <penstock/core/sync.hpp>
 #include <penstock/core/waiter.hpp>
 
@@ -29,111 +37,122 @@ namespace detail {
 
 class gate {
 public:
-    explicit gate(wait_graph& waits) noexcept : waits_{waits} {}
+    explicit gate(visitors& all) noexcept : all_{all} {}
     gate(const gate&) = delete;
     gate& operator=(const gate&) = delete;
 
-    [[nodiscard]] bool enter() noexcept {
-        auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
-        do {
-            if (word & closed_bit) return false;
-        } while (!word_.compare_exchange_weak(word, word + one, std::memory_order_relaxed,
-                                              std::memory_order_relaxed));  // only counts
-        return true;
+    /// True: `v` is inside. Else it is not, and the callbacks may be gone.
+    [[nodiscard]] bool enter(visitor& v) noexcept {
+        all_.announce(v.calling, static_cast<const gate*>(this));
+        if (all_.look(state_) == open) [[likely]]
+            return true;
+        leave(v);
+        return false;
     }
 
-    void leave() noexcept {
-        auto word = word_.load(std::memory_order_acquire);  // (W), pairs with (L)
-        for (;;) {
-            if (word == (closed_bit | one)) {
-                last_out();
-                word_.store(closed_bit, std::memory_order_release);  // (L), pairs with (W)
-                break;
-            }
-            if (word_.compare_exchange_weak(word, word - one, std::memory_order_release,  // (L)
-                                            std::memory_order_acquire)) {                 // (W)
-                if (!(word & closed_bit)) return;
-                break;
-            }
-        }
-        outside_.notify_all();
+    void leave(visitor& v) noexcept {
+        all_.announce(v.calling, static_cast<const gate*>(nullptr));
+        if (all_.look(state_) != open) [[unlikely]]
+            left();
     }
 
     /// Lets nobody in any more and waits until all are out. False: not waited for, because the
     /// caller is one of those inside, or one of those inside waits for the caller.
     bool close() {
-        auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
-        while (!(word & closed_bit)) {
-            // Closes and enters in one step, so that somebody is sure to be the last one.
-            if (!word_.compare_exchange_weak(
-                    word, (word | closed_bit) + one, std::memory_order_relaxed,
-                    std::memory_order_relaxed))  // leave orders what it must
-                continue;
-            frame me{*this, nullptr};
-            me.push();
-            leave();
-            me.pop();
-            break;
+        if (gone_.load(std::memory_order_acquire)) return true;  // (W), pairs with (E)
+        state expected = open;
+        state_.compare_exchange_strong(expected, closing, std::memory_order_seq_cst);
+        all_.barrier();
+        {
+            std::lock_guard lock{mutex_};
+            state_.store(shut, std::memory_order_seq_cst);
         }
+        end_if_last();
         return wait_outside();
     }
 
     [[nodiscard]] bool closed() const noexcept {
-        return (word_.load(std::memory_order_relaxed) & closed_bit) != 0;  // a hint
+        return state_.load(std::memory_order_relaxed) != open;  // a hint
     }
 
-    [[nodiscard]] const wait_graph& graph() const noexcept { return waits_; }
+    [[nodiscard]] visitors& all() const noexcept { return all_; }
 
 protected:
     ~gate() = default;
 
 private:
-    static constexpr std::uint64_t closed_bit = 1;
-    static constexpr std::uint64_t one = 2;
+    using state = std::uint32_t;
+    static constexpr state open = 0, closing = 1, shut = 2;
 
     /// Once, when closed and nobody else is inside.
     virtual void last_out() noexcept = 0;
 
+    [[gnu::noinline, gnu::cold]] void left() noexcept {
+        end_if_last();
+        outside_.notify_all();
+    }
+
+    void end_if_last() {
+        visitor& me = all_.take();
+        {
+            std::lock_guard lock{mutex_};
+            if (ended_ || state_.load(std::memory_order_relaxed) != shut ||  // by the mutex
+                all_.callers(*this) > 0)
+                return all_.put(me);
+            ended_ = true;
+            all_.announce(me.calling, static_cast<const gate*>(this));
+        }
+        last_out();
+        gone_.store(true, std::memory_order_release);  // (E), pairs with (W)
+        all_.announce(me.calling, static_cast<const gate*>(nullptr));
+        all_.put(me);
+        outside_.notify_all();
+    }
+
     bool wait_outside() {
-        frame* const top = frame::top();
-        const auto mine = frame::count(top, *this);
+        visitor* const top = visitor::top();
+        const auto mine = visitor::count(top, *this);
         const auto others_out = [&] {
-            return word_.load(std::memory_order_acquire) / one <= mine;  // (W), pairs with (L)
+            return all_.callers(*this) <= mine &&
+                   (mine > 0 || gone_.load(std::memory_order_acquire));  // (W), pairs with (E)
         };
         if (!others_out()) {
             wait_graph::wait me{top, *this};
-            if (top && !waits_.enlist(me)) return false;
+            if (top && !all_.graph().enlist(me)) return false;
             (void)outside_.wait(others_out, [] { return false; });
-            if (top) waits_.delist(me);
+            if (top) all_.graph().delist(me);
         }
         return mine == 0;
     }
 
-    sys::atomic<std::uint64_t> word_{0};
-    wait_graph& waits_;
+    sys::atomic<state> state_{open};
+    sys::atomic<bool> gone_{false};
+    visitors& all_;
+    sys::mutex mutex_;
+    bool ended_ = false;  // by the mutex
     waiter outside_;
 };
 
 /// A visit: let in or not; while inside, on the thread's handler stack.
 class inside {
 public:
-    inside(gate& g, const void* queue) noexcept : gate_{g}, frame_{g, queue}, in_{g.enter()} {
-        if (in_) frame_.push();
+    inside(gate& g, const void* queue) : gate_{g}, visit_{g.all().take()}, in_{g.enter(visit_)} {
+        if (in_) visit_.queue = queue;
     }
     inside(const inside&) = delete;
     inside& operator=(const inside&) = delete;
     ~inside() {
-        if (!in_) return;
-        gate_.leave();  // still on the stack: last_out() calls user code
-        frame_.pop();
+        visit_.queue = nullptr;
+        if (in_) gate_.leave(visit_);  // still on the stack: last_out() calls user code
+        gate_.all().put(visit_);
     }
     explicit operator bool() const noexcept { return in_; }
     /// Messages that a send in here had to drop.
-    [[nodiscard]] std::size_t dropped() const noexcept { return frame_.dropped; }
+    [[nodiscard]] std::size_t dropped() const noexcept { return visit_.dropped; }
 
 private:
     gate& gate_;
-    frame frame_;
+    visitor& visit_;
     const bool in_;
 };
 

@@ -35,10 +35,10 @@ public:
     using queue_type = channel<message<T>>;
     using ends = shared_channel<message<T>, typename queue_type::storage_type>;
 
-    inbox(std::shared_ptr<registry> home, pattern by, subscribe_options<T>&& o)
+    inbox(registry& home, pattern by, subscribe_options<T>&& o)
         : listener<T>{type_of<T>, std::move(by), std::move(o.group)},
-          gate{home->waits()},
-          home_{std::move(home)},
+          gate{home.visits()},
+          home_{home},
           overflow_{o.overflow},
           filters_{static_cast<bool>(o.where)},
           tells_drops_{static_cast<bool>(o.on_drop)},
@@ -54,30 +54,9 @@ public:
 
     // ---- the publishers' side
 
-    void deliver(envelope<T>& e, const patience& p, tally& t) override {
-        status answer = status::closed;
-        if (drops()) {  // stays inside, for on_drop; it doesn't wait
-            const inside here{*this, this};
-            if (!here || !wanted(e, t)) return;
-            answer = offer(e, p);
-            t.dropped += static_cast<std::uint32_t>(here.dropped());
-        } else if (!filters_ || passes(e, t)) {
-            answer = offer(e, p);
-        } else {
-            return;
-        }
-        if (answer == status::closed) return;               // it has just ended: no match
-        received_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (answer) {
-            ++t.queued;
-            wake_one(e.topic());
-            return;
-        }
-        ++t.refused;
-        t.why = answer;
-        if (answer == status::dropped) return;
-        ++t.rejected;
-        rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+    bool deliver(envelope<T>& e, const patience& p, tally& t, visitor&) override {
+        take_in(e, p, t);
+        return false;
     }
 
     void end_intake() override { pipe().close(); }
@@ -114,9 +93,9 @@ public:
     /// Takes a member out. When it was the last, the inbox leaves the routes and takes no more.
     bool leave(member_base& m) {
         {
-            const auto lock = home_->lock();
+            const auto lock = home_.lock();
             if (!remove(m)) return false;
-            if (members_.all_left()) home_->detach(*this);
+            if (members_.all_left()) home_.detach(*this);
         }
         if (members_.all_left()) {
             pipe().close();
@@ -157,7 +136,7 @@ public:
         try {
             m->wake();
         } catch (...) {  // the executor didn't take the task: the next message tries again
-            home_->report(topic, this->by());
+            home_.report(topic, this->by());
             members_.put_back(m);
         }
     }
@@ -165,7 +144,7 @@ public:
     [[nodiscard]] queue_type& pipe() noexcept { return ends_.pipe; }
     [[nodiscard]] const queue_type& pipe() const noexcept { return ends_.pipe; }
     [[nodiscard]] ends& shared() noexcept { return ends_; }
-    [[nodiscard]] registry& home() const noexcept { return *home_; }
+    [[nodiscard]] registry& home() const noexcept { return home_; }
 
     void add_to(subscription_counts& c) const {
         c.received = received_.load(std::memory_order_relaxed);  // counts; they carry nothing
@@ -175,6 +154,32 @@ public:
     }
 
 private:
+    void take_in(envelope<T>& e, const patience& p, tally& t) {
+        status answer = status::closed;
+        if (drops()) {  // stays inside, for on_drop; it doesn't wait
+            const inside here{*this, this};
+            if (!here || !wanted(e, t)) return;
+            answer = offer(e, p);
+            t.dropped += static_cast<std::uint32_t>(here.dropped());
+        } else if (!filters_ || passes(e, t)) {
+            answer = offer(e, p);
+        } else {
+            return;
+        }
+        if (answer == status::closed) return;               // it has just ended: no match
+        received_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        if (answer) {
+            ++t.queued;
+            wake_one(e.topic());
+            return;
+        }
+        ++t.refused;
+        t.why = answer;
+        if (answer == status::dropped) return;
+        ++t.rejected;
+        rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+    }
+
     [[nodiscard]] bool drops() const noexcept {
         return overflow_ == overflow::drop_newest || overflow_ == overflow::drop_oldest;
     }
@@ -189,7 +194,7 @@ private:
         } catch (...) {
             ++t.failed;
             t.why = status::failed;
-            home_->report(e.topic(), this->by());
+            home_.report(e.topic(), this->by());
             return false;
         }
     }
@@ -198,7 +203,7 @@ private:
         message<T> m = e.share();
         const status answer = pipe().try_send(std::move(m));
         if (answer != status::full || overflow_ != overflow::block || !p.may_wait) return answer;
-        if (frame::serves(this)) return status::would_block_self;
+        if (visitor::serves(this)) return status::would_block_self;
         executor_ref server;
         const before_wait verdict = members_.begin_wait(server);
         if (verdict == before_wait::refused) return status::would_block_self;
@@ -210,13 +215,13 @@ private:
     /// Called by the channel, in the thread that drops.
     void drop(message<T>&& m) noexcept {
         dropped_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (frame::top()) ++frame::top()->dropped;
+        if (visitor::top()) ++visitor::top()->dropped;
         if (!tells_drops_) return;
         envelope<T> e{std::move(m)};
         try {
             on_drop_(e);
         } catch (...) {
-            home_->report(e.topic(), this->by());
+            home_.report(e.topic(), this->by());
         }
     }
 
@@ -227,7 +232,7 @@ private:
         rested();
     }
 
-    const std::shared_ptr<registry> home_;
+    registry& home_;  // stays while members, and topics that lead here, are there
     const overflow overflow_;
     const bool filters_;
     const bool tells_drops_;

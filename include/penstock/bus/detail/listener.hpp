@@ -13,6 +13,7 @@
 
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/type_name.hpp>
+#include <penstock/bus/detail/visitor.hpp>
 #include <penstock/bus/pattern.hpp>
 #include <penstock/bus/published.hpp>
 #include <penstock/core/sync_wait.hpp>
@@ -35,6 +36,11 @@ public:
     listener_base& operator=(const listener_base&) = delete;
     virtual ~listener_base() = default;
 
+    // By the registry's mutex, or when nobody else is left:
+    std::uint64_t number = 0;                     // in the order in which they came
+    std::size_t place = 0;                        // among the registry's listeners
+    std::shared_ptr<listener_base> next_retired;  // when it is out of the routes
+
     /// No more messages: whoever waits for room is told.
     virtual void end_intake() = 0;
     /// Waits until handlers have handled what is in, and have ended. After end_intake().
@@ -54,7 +60,9 @@ template <class T>
 class listener : public listener_base {
 public:
     using listener_base::listener_base;
-    virtual void deliver(envelope<T>& e, const patience& p, tally& t) = 0;
+    /// In a visit that reads a roster with this listener, and announces no caller.
+    /// True: a handler has run; anything else is in the tally.
+    virtual bool deliver(envelope<T>& e, const patience& p, tally& t, visitor& v) = 0;
 };
 
 }  // namespace detail

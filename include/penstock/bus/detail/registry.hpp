@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a bus knows: its topics, who listens by which pattern, and how they find each other.
 //
-//   resolve(name)      finds or makes the topic; a new one is routed to all whose pattern matches
-//   attach(listener)   routes all topics that match to it
+//   find(name)         the topic, without a lock            detail/topic_state.hpp
+//   resolve(name)      finds or makes it; a new one is routed to all whose pattern matches
+//                                                           detail/pattern_trie.hpp
+//   attach(listener)   routes all topics that match to it, and touches no other
 //
-// So routes are always complete, and a publish through a topic looks nothing up. Both are linear in
-// the other side; matching is done here and nowhere else.
+// So routes are always complete, and a publish through a topic looks nothing up. What is taken out
+// of them is freed when no publish reads it any more (detail/retired.hpp).
 //
 // Topics, subscriptions and the bus share it: any of them may go first. Topics stay as long as it
 // does: a name costs memory for good.
@@ -15,6 +17,8 @@
 // Errors    Strong: what throws has changed nothing.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <exception>
 #include <map>
 #include <memory>
@@ -22,110 +26,144 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
-#include <penstock/bus/detail/gate.hpp>
-#include <penstock/bus/detail/handler_stack.hpp>
 #include <penstock/bus/detail/listener.hpp>
+#include <penstock/bus/detail/pattern_trie.hpp>
+#include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
-#include <penstock/bus/detail/wait_graph.hpp>
+#include <penstock/bus/detail/topic_state.hpp>
+#include <penstock/bus/detail/visitors.hpp>
 #include <penstock/bus/options.hpp>
 #include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-class topic_base {
-public:
-    topic_base(const type_id& t, std::string_view n)
-        : type{t}, name{std::make_shared<const std::string>(n)} {}
-    topic_base(const topic_base&) = delete;
-    topic_base& operator=(const topic_base&) = delete;
-    virtual ~topic_base() = default;
-
-    virtual void add(const std::shared_ptr<listener_base>& l) = 0;
-    virtual void remove(const listener_base& l) = 0;
-    virtual void clear() noexcept = 0;
-
-    const type_id& type;
-    const shared_name name;
-};
-
-template <class T>
-class topic_state final : public topic_base {
-public:
-    explicit topic_state(std::string_view n) : topic_base{type_of<T>, n} {}
-    void add(const std::shared_ptr<listener_base>& l) override {
-        listeners.add(std::static_pointer_cast<listener<T>>(l));  // the registry compared types
-    }
-    void remove(const listener_base& l) override { listeners.remove(l); }
-    void clear() noexcept override { listeners.clear(); }
-
-    route<T> listeners;
-};
-
 class registry {
 public:
     explicit registry(bus_options&& options) : on_error_{std::move(options.on_error)} {}
-
-    template <class T>
-    topic_state<T>& resolve(std::string_view name) {
-        std::lock_guard lock{mutex_};
-        if (const auto known = topics_.find(name); known != topics_.end()) {
-            if (&known->second->type != &type_of<T>) refuse_type(*known->second, type_of<T>);
-            return static_cast<topic_state<T>&>(*known->second);
-        }
-        check_name(name);
-        auto made = std::make_unique<topic_state<T>>(name);
-        for (auto& l : listeners_)
-            if (!closed() && &l->type() == &made->type && l->by().matches(name)) made->add(l);
-        auto& topic = *made;
-        topics_.emplace(*topic.name, std::move(made));
-        return topic;
+    registry(const registry&) = delete;
+    registry& operator=(const registry&) = delete;
+    ~registry() {
+        while (zombies_) zombies_ = std::move(zombies_->next_retired);
     }
 
-    /// Changes exclude each other while somebody holds this.
-    [[nodiscard]] std::unique_lock<sys::mutex> lock() { return std::unique_lock{mutex_}; }
+    /// Changes exclude each other while somebody holds this. When it goes, what nobody reads any
+    /// more is freed, outside of the mutex.
+    class change {
+    public:
+        explicit change(registry& r) : of_{r}, lock_{r.mutex_} {}
+        change(const change&) = delete;
+        change& operator=(const change&) = delete;
+        ~change() {
+            retired::listeners gone;
+            try {
+                if (of_.retired_.worth_a_sweep()) gone = of_.retired_.sweep(*of_.visitors_);
+            } catch (...) {  // no memory to look: the next change tries again
+            }
+            lock_.unlock();
+            retired::let_go(std::move(gone));
+        }
+
+    private:
+        registry& of_;
+        std::unique_lock<sys::mutex> lock_;
+    };
+    [[nodiscard]] change lock() { return change{*this}; }
+
+    /// The topic, if it is known. In a visit that is entering.
+    template <class T>
+    [[nodiscard]] const topic_state* find(std::string_view name) const {
+        const topic_state* t = topics_.find(*visitors_, name, topic_table::hashed(name));
+        if (t && &t->type != &type_of<T>) refuse_type(*t, type_of<T>);
+        return t;
+    }
+
+    template <class T>
+    const topic_state& resolve(std::string_view name) {
+        const change by{*this};
+        const std::size_t hash = topic_table::hashed(name);
+        if (const topic_state* known = topics_.find(*visitors_, name, hash)) {
+            if (&known->type != &type_of<T>) refuse_type(*known, type_of<T>);
+            return *known;
+        }
+        check_name(name);
+        topics_.reserve(retired_);
+        topic_state*& list = lists_.list_of(name);
+        std::unique_ptr<roster, void (*)(roster*)> found{
+            who_matches(type_of<T>, name), &roster::free};
+        topic_state& topic = all_topics_.emplace_back(type_of<T>, name, hash);
+        topic.listeners.replace(found.release());
+        topic_lists::add(list, topic);
+        topics_.add(topic);
+        return topic;
+    }
 
     // With the lock held:
 
     void attach(const std::shared_ptr<listener_base>& l) {
+        l->number = next_number_++;
+        l->place = listeners_.size();
         listeners_.push_back(l);
         try {
-            for (auto& [name, topic] : topics_)
-                if (&topic->type == &l->type() && l->by().matches(name)) topic->add(l);
+            if (!l->group().empty()) {
+                groups_.erase(key_of(*l));  // with the views of one that was closed
+                groups_.emplace(key_of(*l), l.get());
+            }
+            patterns_[&l->type()].insert(*l);
+            matching(*l, [&](topic_state& t) {
+                if (&t.type == &l->type()) replace(t, roster::with(t.listeners.now(), *l));
+            });
         } catch (...) {
             detach(*l);
             throw;
         }
     }
 
-    void detach(const listener_base& l) noexcept {
-        std::erase_if(listeners_, [&](auto& known) { return known.get() == &l; });
-        for (auto& [name, topic] : topics_) {
-            if (&topic->type != &l.type() || !l.by().matches(name)) continue;
+    void detach(listener_base& l) noexcept {
+        std::shared_ptr<listener_base> kept = listeners_[l.place];
+        listeners_.back()->place = l.place;
+        std::swap(listeners_[l.place], listeners_.back());
+        listeners_.pop_back();
+        if (!l.group().empty())
+            if (auto g = groups_.find(key_of(l)); g != groups_.end() && g->second == &l)
+                groups_.erase(g);
+        if (auto p = patterns_.find(&l.type()); p != patterns_.end()) p->second.remove(l);
+        bool all_out = true;
+        matching(l, [&](topic_state& t) {
+            const roster* now = t.listeners.now();
+            if (&t.type != &l.type() || !now || !now->has(l)) return;
             try {
-                topic->remove(l);
+                replace(t, roster::without(*now, l));
             } catch (...) {  // no memory for the new list: the old one leads to a closed gate
+                all_out = false;
             }
+        });
+        if (all_out) {
+            retired_.add(std::move(kept));
+        } else {
+            l.next_retired = std::move(zombies_);
+            zombies_ = std::move(kept);
         }
     }
 
     [[nodiscard]] std::shared_ptr<listener_base> find_group(const type_id& type, const pattern& by,
                                                             const std::string& group) const {
-        for (auto& l : listeners_)
-            if (l->group() == group && &l->type() == &type && l->by().text() == by.text()) return l;
-        return nullptr;
+        const auto g = groups_.find(group_key{&type, by.text(), group});
+        return g == groups_.end() ? nullptr : listeners_[g->second->place];
     }
 
     // Without the lock:
 
     [[nodiscard]] pattern_reach reached_by(const listener_base& l) {
-        std::lock_guard lock{mutex_};
+        const change by{*this};
         pattern_reach r;
-        for (auto& [name, topic] : topics_)
-            if (l.by().matches(name)) ++(&topic->type == &l.type() ? r.topics : r.of_other_types);
+        matching(l, [&](const topic_state& t) {
+            ++(&t.type == &l.type() ? r.topics : r.of_other_types);
+        });
         return r;
     }
 
@@ -138,11 +176,13 @@ public:
     bool close() {
         std::vector<std::shared_ptr<listener_base>> ending;
         {
-            std::lock_guard lock{mutex_};
+            const change by{*this};
             closed_.store(true, std::memory_order_relaxed);  // the mutex carries it
-            for (auto& [name, topic] : topics_) topic->clear();
+            for (topic_state& t : all_topics_) replace(t, nullptr);
             ending = listeners_;
         }
+        std::sort(
+            ending.begin(), ending.end(), [](auto& a, auto& b) { return a->number < b->number; });
         for (auto& l : ending) l->end_intake();
         if (inside_own_callback()) return false;
         for (auto& l : ending) l->finish();
@@ -157,16 +197,48 @@ public:
         }
     }
 
-    [[nodiscard]] wait_graph& waits() noexcept { return waits_; }
+    [[nodiscard]] visitors& visits() const noexcept { return *visitors_; }
 
 private:
+    /// Views of the listener's own strings.
+    using group_key = std::tuple<const type_id*, std::string_view, std::string_view>;
+    static group_key key_of(const listener_base& l) noexcept {
+        return {&l.type(), l.by().text(), l.group()};
+    }
+
     [[nodiscard]] bool inside_own_callback() const noexcept {
-        for (const frame* f = frame::top(); f; f = f->below())
-            if (&f->of().graph() == &waits_) return true;
+        for (const visitor* v = visitor::top(); v; v = v->below())
+            if (v->calls() && &v->calls()->all() == visitors_.get()) return true;
         return false;
     }
 
-    [[noreturn]] static void refuse_type(const topic_base& known, const type_id& asked) {
+    template <class F>
+    void matching(const listener_base& l, F&& f) const {
+        if (!l.by().exact()) return lists_.for_each(l.by(), f);
+        const std::string& name = l.by().text();
+        if (topic_state* t = topics_.find(*visitors_, name, topic_table::hashed(name))) f(*t);
+    }
+
+    void replace(topic_state& t, roster* next) noexcept {
+        roster* const old = t.listeners.now();
+        t.listeners.replace(next);
+        retired_.add(old);
+    }
+
+    [[nodiscard]] roster* who_matches(const type_id& type, std::string_view name) {
+        found_.clear();
+        const auto p = patterns_.find(&type);
+        if (!closed() && p != patterns_.end())
+            p->second.match(name, [&](listener_base& l) { found_.push_back(&l); });
+        if (found_.empty()) return nullptr;
+        std::sort(
+            found_.begin(), found_.end(), [](auto* a, auto* b) { return a->number < b->number; });
+        roster* r = roster::made(found_.size());
+        std::copy(found_.begin(), found_.end(), r->begin());
+        return r;
+    }
+
+    [[noreturn]] static void refuse_type(const topic_state& known, const type_id& asked) {
         std::string why{"penstock: the topic \""};
         why.append(*known.name).append("\" carries ").append(known.type.name);
         why.append(" and was asked for as ").append(asked.name);
@@ -175,11 +247,19 @@ private:
         throw std::invalid_argument{why};
     }
 
+    const std::shared_ptr<visitors> visitors_ = std::make_shared<visitors>();
     sys::mutex mutex_;
-    std::map<std::string_view, std::unique_ptr<topic_base>> topics_;  // by its own name
+    std::deque<topic_state> all_topics_;
+    topic_table topics_;
+    topic_lists lists_;
+    std::map<const type_id*, pattern_trie> patterns_;
     std::vector<std::shared_ptr<listener_base>> listeners_;
+    std::map<group_key, listener_base*> groups_;
+    std::uint64_t next_number_ = 0;
+    std::vector<listener_base*> found_;
+    retired retired_;
+    std::shared_ptr<listener_base> zombies_;  // still in a roster, for want of memory
     sys::atomic<bool> closed_{false};
-    wait_graph waits_;
     unique_function<void(const failure&)> on_error_;
 };
 

@@ -7,25 +7,26 @@
 #include <memory>
 #include <stdexcept>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <penstock/bus/bus.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
-template <class T>
-subscription bus::call_directly(std::string_view by, subscribe_options<T>&& options, handler<T> h) {
+template <class T, class F>
+subscription bus::call_directly(std::string_view by, subscribe_options<T>&& options, F&& f) {
     if (!options.group.empty() || options.on_drop || options.overflow != overflow::block ||
         options.capacity != subscribe_options<T>{}.capacity)
         throw std::invalid_argument{
             "penstock: group, capacity, overflow and on_drop need a queue, which a direct handler "
             "has not: name an .executor"};
-    auto made = std::make_shared<detail::direct_listener<T>>(
-        home_, pattern{by}, std::move(options), std::move(h));
+    auto made = std::make_shared<detail::direct_listener<T, std::decay_t<F>>>(
+        *home_, pattern{by}, std::move(options), std::forward<F>(f));
     const auto lock = home_->lock();
     if (home_->closed()) return {};
     home_->attach(made);
-    return subscription{std::move(made)};
+    return subscription{home_, std::move(made)};
 }
 
 template <class T, class Make>
@@ -46,7 +47,7 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
     }
     const bool fresh = !box;
     if (fresh) {
-        box = std::make_shared<inbox>(home_, checked, std::move(options));
+        box = std::make_shared<inbox>(*home_, checked, std::move(options));
     } else {
         box->admit(options);
     }
@@ -68,10 +69,10 @@ subscription bus::queue_for(std::string_view by, subscribe_options<T>&& options,
     const executor_ref on = options.executor;
     auto member =
         join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
-            return std::make_shared<detail::worker<T>>(box, on, std::move(h));
+            return std::make_shared<detail::worker<T>>(home_, box, on, std::move(h));
         });
     if (member) member->catch_up();
-    return subscription{std::move(member)};
+    return subscription{home_, std::move(member)};
 }
 
 template <class T>
@@ -79,9 +80,10 @@ receiver<message<T>> bus::subscribe(std::string_view by, subscribe_options<T> op
     if (!options.executor.is_direct())
         throw std::invalid_argument{
             "penstock: an .executor needs a handler to run, and there is none: pass it last"};
-    auto member = join<T>(by, std::move(options), [](const std::shared_ptr<detail::inbox<T>>& box) {
-        return std::make_shared<detail::puller<T>>(box);
-    });
+    auto member =
+        join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
+            return std::make_shared<detail::puller<T>>(home_, box);
+        });
     if (!member) {
         auto ends = make_channel<message<T>>(1);
         return std::move(ends.rx);  // its only sender ends here

@@ -12,7 +12,7 @@
 
 #include <mutex>
 
-#include <penstock/bus/detail/handler_stack.hpp>
+#include <penstock/bus/detail/visitor.hpp>
 #include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -21,8 +21,8 @@ namespace detail {
 class wait_graph {
 public:
     struct wait {
-        const frame* holds;     // stays as it is: its thread waits
-        const gate& waits_for;  // by all but its own frames
+        const visitor* holds;   // stays as it is: its thread waits
+        const gate& waits_for;  // by all but its own visits
         wait* next = nullptr;
         bool seen = false;  // by the search under way
     };
@@ -48,11 +48,11 @@ public:
 
 private:
     /// Whether one of those inside `from` waits, over however many others, for a gate of `mine`.
-    bool reaches(const gate& from, const frame* mine) noexcept {
+    bool reaches(const gate& from, const visitor* mine) noexcept {
         for (wait* w = first_; w; w = w->next) {
-            if (w->seen || frame::count(w->holds, from) == 0) continue;
+            if (w->seen || visitor::count(w->holds, from) == 0) continue;
             w->seen = true;
-            if (frame::count(mine, w->waits_for) > 0 || reaches(w->waits_for, mine)) return true;
+            if (visitor::count(mine, w->waits_for) > 0 || reaches(w->waits_for, mine)) return true;
         }
         return false;
     }

@@ -25,9 +25,11 @@ class worker final
       public std::enable_shared_from_this<worker<T>>,
       private gate {
 public:
-    worker(std::shared_ptr<inbox<T>> from, executor_ref on, handler<T> h)
+    worker(std::shared_ptr<registry> home, std::shared_ptr<inbox<T>> from, executor_ref on,
+           handler<T> h)
         : member_base{on},
-          gate{from->home().waits()},
+          gate{from->home().visits()},
+          home_{std::move(home)},
           inbox_{std::move(from)},
           handler_{std::move(h)} {}
 
@@ -70,7 +72,7 @@ public:
         return c;
     }
     [[nodiscard]] const listener_base& listens() const override { return *inbox_; }
-    [[nodiscard]] registry& home() const override { return inbox_->home(); }
+    [[nodiscard]] registry& home() const override { return *home_; }
 
 private:
     static constexpr int batch = 64;
@@ -122,6 +124,7 @@ private:
 
     void last_out() noexcept override { handler_ = {}; }
 
+    const std::shared_ptr<registry> home_;
     const std::shared_ptr<inbox<T>> inbox_;
     handler<T> handler_;  // by the gate
     sys::thread thread_;
@@ -133,8 +136,8 @@ private:
 template <class T>
 class puller final : public member_base, public std::enable_shared_from_this<puller<T>> {
 public:
-    explicit puller(std::shared_ptr<inbox<T>> from) noexcept
-        : member_base{executor_ref{}, true}, inbox_{std::move(from)} {}
+    puller(std::shared_ptr<registry> home, std::shared_ptr<inbox<T>> from) noexcept
+        : member_base{executor_ref{}, true}, home_{std::move(home)}, inbox_{std::move(from)} {}
 
     void start() {}
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
@@ -166,6 +169,7 @@ private:
         const std::shared_ptr<puller> of;
     };
 
+    const std::shared_ptr<registry> home_;
     const std::shared_ptr<inbox<T>> inbox_;
 };
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSL-1.0
+// A topic, and how it is found: by its name, without a lock; and by the patterns that can match it,
+// so that a change touches no topic outside of the subtree that it can reach.
+//
+//   by name      a table with open addressing. Topics never leave it, so a reader needs no lock: a
+//                slot is empty or final. When it is two thirds full a bigger one takes its place.
+//   by pattern   lists of the topics that share their first two words. A pattern that names both
+//                meets one list, one that names the first those below it, any other all of them.
+//
+// Memory    48 bytes a topic, its name 48 or, over 15 characters, 80, in the table 12 to 24, in
+//           its list nothing more; the roster of those who listen comes on top.
+// Threads   find by any number, in a visit that is entering (detail/route.hpp); all else one at a
+//           time, under the registry's mutex.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <penstock/bus/detail/retired.hpp>
+#include <penstock/bus/detail/route.hpp>
+#include <penstock/bus/detail/shared_name.hpp>
+#include <penstock/bus/detail/type_name.hpp>
+#include <penstock/bus/pattern.hpp>
+#include <penstock/core/sync.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+struct topic_state {
+    topic_state(const type_id& t, std::string_view n, std::size_t h) : type{t}, name{n}, hash{h} {}
+    const type_id& type;
+    const shared_name name;
+    const std::size_t hash;
+    route listeners;
+    topic_state* next = nullptr;  // of those that share its first two words
+};
+
+class topic_table {
+public:
+    topic_table() : owner_{std::make_shared<slots>(16)}, now_{owner_.get()} {}
+    topic_table(const topic_table&) = delete;
+    topic_table& operator=(const topic_table&) = delete;
+
+    [[nodiscard]] static std::size_t hashed(std::string_view name) noexcept {
+        return std::hash<std::string_view>{}(name);
+    }
+
+    [[nodiscard]] topic_state* find(const visitors& all, std::string_view name,
+                                    std::size_t hash) const noexcept {
+        const slots& now = *all.look(now_);  // pairs with (T)
+        for (std::size_t i = hash;; ++i) {
+            topic_state* t = now[i & (now.size() - 1)].load(std::memory_order_acquire);  // with (S)
+            if (!t || (t->hash == hash && *t->name == name)) return t;
+        }
+    }
+
+    // For changers:
+
+    /// Makes room for one more; then add() can't throw.
+    void reserve(retired& old_ones) {
+        if (3 * (size_ + 1) <= 2 * owner_->size()) return;
+        auto bigger = std::make_shared<slots>(2 * owner_->size());
+        for (auto& s : *owner_)
+            if (topic_state* t = s.load(std::memory_order_relaxed))
+                put(*bigger, *t);  // by the mutex
+        old_ones.add_table(owner_);
+        now_.store(bigger.get(), std::memory_order_seq_cst);  // (T): filled before found
+        owner_ = std::move(bigger);
+    }
+    void add(topic_state& t) noexcept {
+        put(*owner_, t);
+        ++size_;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    using slots = std::vector<sys::atomic<topic_state*>>;
+
+    static void put(slots& into, topic_state& t) noexcept {
+        std::size_t i = t.hash;
+        while (into[i & (into.size() - 1)].load(std::memory_order_relaxed)) ++i;  // by the mutex
+        into[i & (into.size() - 1)].store(
+            &t, std::memory_order_release);  // (S): built before found
+    }
+
+    std::shared_ptr<slots> owner_;  // by the mutex
+    sys::atomic<slots*> now_;
+    std::size_t size_ = 0;
+};
+
+/// All topics, by their first two words.
+class topic_lists {
+public:
+    /// Makes the list that a topic of that name belongs to; then add() can't throw.
+    topic_state*& list_of(std::string_view name) {
+        words w{name};
+        below& first = heads_.try_emplace(std::string{w.word()}).first->second;
+        w.next();
+        if (w.done()) return first.itself;
+        return first.second.try_emplace(std::string{w.word()}).first->second;
+    }
+    static void add(topic_state*& list, topic_state& t) noexcept {
+        t.next = std::exchange(list, &t);
+    }
+
+    /// Calls f with each topic that the pattern matches.
+    template <class F>
+    void for_each(const pattern& by, F&& f) const {
+        words w{by.text()};
+        if (w.word() == "*" || w.word() == "#") {
+            for (auto& [word, b] : heads_) all_of(b, by, f);
+            return;
+        }
+        const auto head = heads_.find(w.word());
+        if (head == heads_.end()) return;
+        w.next();
+        if (w.done()) {
+            list(head->second.itself, by, f);
+        } else if (w.word() == "*" || w.word() == "#") {
+            all_of(head->second, by, f);
+        } else if (const auto s = head->second.second.find(w.word());
+                   s != head->second.second.end()) {
+            list(s->second, by, f);
+        }
+    }
+
+private:
+    struct hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view word) const noexcept {
+            return std::hash<std::string_view>{}(word);
+        }
+    };
+    template <class V>
+    using by_word = std::unordered_map<std::string, V, hash, std::equal_to<>>;
+
+    struct below {
+        topic_state* itself = nullptr;  // the topic of that one word
+        by_word<topic_state*> second{};
+    };
+    template <class F>
+    static void all_of(const below& b, const pattern& by, F& f) {
+        list(b.itself, by, f);
+        for (auto& [word, first] : b.second) list(first, by, f);
+    }
+    template <class F>
+    static void list(topic_state* t, const pattern& by, F& f) {
+        for (; t; t = t->next)
+            if (by.matches(*t->name)) f(*t);
+    }
+
+    by_word<below> heads_;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

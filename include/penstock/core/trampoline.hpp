@@ -57,6 +57,10 @@ public:
         hold() noexcept : hold{of_this_thread()} {}
         explicit hold(trampoline& t) noexcept : at_{t}, outermost_{!t.held_} { t.held_ = true; }
         hold(const hold&) = delete;
+        /// Whether its end will run somebody.
+        [[nodiscard]] bool something_to_run() const noexcept {
+            return outermost_ && at_.first_ != nullptr;
+        }
         ~hold() {
             if (!outermost_) return;
             while (item* i = at_.first_) {

@@ -29,9 +29,9 @@
 // A barrier for each wait is too dear for coroutines that wake each other in one thread. Where one
 // thread was seen to do both, time after time, the list turns `symmetric`: who enlists sets that bit
 // of `waiting_`, then pays a last barrier under the mutex. A changer's look after it sees the bit and
-// does the read-modify-write; a change before it is seen by all who enlist later, by the mutex. Once
-// another thread wakes somebody the bit goes, and who enlists pays again; a changer who still sees
-// it does a needless read-modify-write.
+// takes the mutex in any case, which orders it with all who enlist; a change before it is seen by
+// all who enlist later. Once another thread wakes somebody the bit goes, and who enlists pays again;
+// a changer who still sees it takes the mutex for nothing.
 //
 // A wake is never lost. notify_one takes one off the list who was not woken otherwise (by a stop, at
 // another waiter), so each wake goes to somebody who then looks again. If he leaves something ready
@@ -192,14 +192,23 @@ private:
         bool watching_ = false;
     };
 
+    /// False: nobody can have missed what was done before.
     bool somebody_waits() noexcept {
         if (asymmetric_) {
             sys::compiler_barrier();
-            const auto seen =
-                waiting_.load(std::memory_order_relaxed);  // pairs with process_barrier
-            if (!(seen & symmetric)) return seen != 0;
+            return waiting_.load(std::memory_order_relaxed) != 0;  // pairs with process_barrier
         }
-        return waiting_.fetch_add(0, std::memory_order_release) >= one;  // (N), pairs with (E)
+        return waiting_.fetch_add(0, std::memory_order_release) != 0;  // (N), pairs with (E)
+    }
+
+    /// By who has the mutex. Without a process barrier, (N) must find its place among these.
+    void count(std::size_t n) noexcept {
+        if (asymmetric_) {
+            waiting_.store(waiting_.load(std::memory_order_relaxed) + n,
+                           std::memory_order_relaxed);  // pairs with process_barrier
+        } else {
+            waiting_.fetch_add(n, std::memory_order_acquire);  // (E), pairs with (N)
+        }
     }
 
     /// True: whoever enlists owes a process barrier.
@@ -209,17 +218,18 @@ private:
         (last_ ? last_->next_ : first_) = &e;
         last_ = &e;
         e.enlisted_ = true;
-        const auto before = waiting_.fetch_add(one, std::memory_order_acquire);  // (E), with (N)
+        count(one);
         if (!asymmetric_) return false;
         home_ = &detail::trampoline::of_this_thread();
+        const bool was_symmetric = waiting_.load(std::memory_order_relaxed) & symmetric;  // our own
         if (at_home_ < often) {
-            if (before & symmetric)
-                waiting_.fetch_sub(symmetric, std::memory_order_relaxed);  // as above
+            if (was_symmetric) count(-symmetric);
             return true;
         }
-        if (before & symmetric) return false;
-        waiting_.fetch_add(symmetric, std::memory_order_relaxed);  // pairs with process_barrier
-        sys::process_barrier();
+        if (!was_symmetric) {
+            count(symmetric);
+            sys::process_barrier();
+        }
         return false;
     }
 
@@ -228,7 +238,7 @@ private:
         (e.next_ ? e.next_->previous_ : last_) = e.previous_;
         e.next_ = e.previous_ = nullptr;
         e.enlisted_ = false;
-        waiting_.fetch_sub(one, std::memory_order_relaxed);  // fewer than counted: a needless look
+        count(-one);
     }
 
     void wake_up_to(std::size_t n) noexcept {

@@ -7,9 +7,9 @@
 // earlier only leaves a mark, so that nobody runs it while its owner still looks. A thread need not
 // arm: it sleeps on the word, and goes on by itself.
 //
-//     looking ──arm──► armed       claim, interrupt: any of these -> woken; the first to find it
-//        ▲                │        `armed` resumes it, the others do nothing
-//        └────── look ────┘
+//     looking ──arm──► armed        claim: looking or armed -> woken
+//        ▲                │         interrupt: any -> interrupted
+//        └───── look ─────┘         whoever finds it armed resumes it, the others do nothing
 //
 // Edges
 //   (A) arm release -> (B) claim, interrupt acquire: what its owner did before it handed it over
@@ -51,10 +51,15 @@ public:
         return word_.exchange(woken, std::memory_order_acquire) == armed;  // as (B)
     }
 
+    /// True: a waiter woke it, and has taken it off its list. For who was resumed.
+    [[nodiscard]] bool was_claimed() const noexcept {
+        return word_.load(std::memory_order_relaxed) == woken;  // the one who resumes has seen it
+    }
+
     /// A stop or a clock ends the wait. The target stays while this runs.
     void interrupt() noexcept {
         const wake w{
-            *this, word_.exchange(woken, std::memory_order_acq_rel)};  // (I), with (L); (B)
+            *this, word_.exchange(interrupted, std::memory_order_acq_rel)};  // (I), with (L); (B)
         w();
     }
 
@@ -75,7 +80,8 @@ public:
 
     private:
         friend wake_target;
-        wake(const wake_target& t, std::uint32_t before) noexcept : first_{before != woken} {
+        wake(const wake_target& t, std::uint32_t before) noexcept
+            : first_{before == looking || before == armed} {
             if (!first_) return;
             if (!t.how_.call) sleeper_ = &t.word_;
             if (before == armed) resume_ = t.how_;
@@ -89,14 +95,19 @@ public:
         bool first_ = false;
     };
 
-    /// For a waiter that has it on its list, and so knows that it is there.
+    /// For a waiter that had it on its list, and so knows that it is there.
     [[nodiscard]] wake claim() noexcept {
-        return {*this, word_.exchange(woken, std::memory_order_acquire)};  // (B), with (A)
+        std::uint32_t before = word_.load(std::memory_order_relaxed);  // the exchange decides
+        while (before == looking || before == armed)
+            if (word_.compare_exchange_weak(
+                    before, woken, std::memory_order_acquire, std::memory_order_relaxed))
+                return {*this, before};  // (B), with (A)
+        return {};
     }
 
 private:
     friend class waiter;
-    static constexpr std::uint32_t looking = 0, woken = 1, armed = 2;
+    static constexpr std::uint32_t looking = 0, armed = 1, woken = 2, interrupted = 3;
 
     sys::atomic<std::uint32_t> word_{looking};  // a thread's futex
     wake::resumption how_{};

@@ -33,38 +33,16 @@
 #include <coroutine>
 #include <cstddef>
 #include <memory>
-#include <new>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
-#include <penstock/core/function.hpp>
+#include <penstock/core/resume_on.hpp>
 #include <penstock/core/sync_wait.hpp>
 #include <penstock/core/trampoline.hpp>
 #include <penstock/core/waiter.hpp>
 #include <penstock/core/wake_target.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
-
-/// Where a coroutine goes on: on the thread that wakes it, or by executor.post(task), where task is
-/// a unique_function<void()>. The executor outlives the wait.
-class resume_on {
-public:
-    resume_on() noexcept = default;
-    template <class Executor>
-        requires(!std::is_same_v<std::remove_cv_t<Executor>, resume_on> &&
-                 requires(Executor& e, unique_function<void()> task) { e.post(std::move(task)); })
-    resume_on(Executor& e) noexcept
-        : executor_{&e}, post_{[](void* to, unique_function<void()>&& task) {
-              static_cast<Executor*>(to)->post(std::move(task));
-          }} {}
-    explicit operator bool() const noexcept { return post_ != nullptr; }
-    void post(unique_function<void()>&& task) const { post_(executor_, std::move(task)); }
-
-private:
-    void* executor_ = nullptr;
-    void (*post_)(void*, unique_function<void()>&&) = nullptr;
-};
 
 namespace detail {
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -60,6 +61,29 @@ public:
     [[nodiscard]] T& get() noexcept {
         sys::read(raw_);
         return ref();
+    }
+
+    /// `n` of them at once, in slots that stand next to each other.
+    template <class Iterator>
+    static void put_n(slot* to, Iterator& first, std::size_t n) {
+        if constexpr (std::is_trivially_copyable_v<T> &&
+                      (std::is_same_v<Iterator, T*> || std::is_same_v<Iterator, const T*>)) {
+            for (std::size_t i = 0; i < n; ++i) sys::wrote(to[i].raw_);
+            std::memcpy(static_cast<void*>(to), first, n * sizeof(T));
+            first += n;
+        } else {
+            for (std::size_t i = 0; i < n; ++i, ++first) to[i].emplace(*first);
+        }
+    }
+    template <class Iterator>
+    static void take_n(slot* from, Iterator& out, std::size_t n) {
+        if constexpr (std::is_trivially_copyable_v<T> && std::is_same_v<Iterator, T*>) {
+            for (std::size_t i = 0; i < n; ++i) sys::wrote(from[i].raw_);
+            std::memcpy(static_cast<void*>(out), static_cast<const void*>(from), n * sizeof(T));
+            out += n;
+        } else {
+            for (std::size_t i = 0; i < n; ++i, ++out) *out = from[i].take();
+        }
     }
 
 private:

@@ -41,6 +41,8 @@ void add_goals(bench::suite& s) {
     };
     expect("spsc u64", "spsc_ring", 0.65, {.others = tries, .title = "spsc u64, try forms"});
     expect("spsc u64", "spsc_ring", 0.85, {.others = optimists, .title = "spsc u64, optimist"});
+    expect("spsc u64", "spsc_ring, fixed capacity", 0.85,
+           {.others = optimists, .title = "spsc u64, optimist, both of fixed capacity"});
     expect("spsc 64 bytes", "spsc_ring", 0.8);
     expect("spsc batches of 256", "spsc_ring", 1.0);
     expect("round trip", "spsc_ring", 1.0, {.title = "round trip, spsc_ring"});

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include <penstock/core/sync.hpp>
 
@@ -114,6 +115,13 @@ double timed(std::size_t n, Body&& body, CpuOf&& cpu_of) {
     stolen_share() =
         n > cpus().size() ? 0 : *std::max_element(stolen.begin(), stolen.end()) / (last - first);
     return last - first;
+}
+
+/// CPU time used, in ns: CLOCK_THREAD_CPUTIME_ID is the calling thread's.
+inline double cpu_ns(clockid_t whose) {
+    timespec t{};
+    clock_gettime(whose, &t);
+    return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
 }
 
 inline std::string cpu_model() {

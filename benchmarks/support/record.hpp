@@ -31,7 +31,7 @@ public:
         subjects.push_back({std::move(subject_name), owner, std::move(run), 1});
         return *this;
     }
-    /// One whose value is not ns by elements: `value()` is asked once a round.
+    /// One whose value is not ns by elements: `value()` is asked once a round, again if disturbed.
     cell& add_value(std::string subject_name, whose owner, std::function<double()> value) {
         subjects.push_back({std::move(subject_name), owner,
                             [value = std::move(value)](std::size_t) { return value(); }, 0});

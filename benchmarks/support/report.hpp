@@ -22,13 +22,13 @@ inline void print_cells(const cell_list& cells) {
         const subject* own = nullptr;
         for (auto& s : c.subjects)
             if (s.owner == whose::ours && !own) own = &s;
-        std::printf("\n%-38s %11s %26s %25s", (c.name + ", " + c.unit).c_str(), "median", "[95 %]",
+        std::printf("\n%-50s %11s %26s %25s", (c.name + ", " + c.unit).c_str(), "median", "[95 %]",
                     "least .. most");
         if (own) std::printf("  %s / this", own->name.c_str());
         std::printf("\n");
         for (auto& s : c.subjects) {
             const estimate e = estimate_of(s.values);
-            std::printf("  %s %-34s %11.2f [%11.2f, %11.2f] %11.2f ..%11.2f",
+            std::printf("  %s %-46s %11.2f [%11.2f, %11.2f] %11.2f ..%11.2f",
                         s.owner == whose::ours ? "*" : " ", s.name.c_str(), e.median, e.low, e.high,
                         e.least, e.most);
             if (own && &s != own) {

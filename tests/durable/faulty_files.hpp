@@ -39,6 +39,7 @@ public:
     bool real_syncs = true;                           ///< false: a sync says ok and does nothing
     std::int64_t time = 0;                            ///< 0: the real one
     std::uint64_t chance = 0;                         ///< 0: the real one; else multiples of it
+    std::uint64_t boot_id = 0;                        ///< 0: the real one
     std::function<void()> on_sync_data;
 
     int open(const char* path, int flags) override {
@@ -93,6 +94,8 @@ public:
     std::uint64_t random() override {
         return chance != 0 ? chance * ++drawn_ : linux_files::random();
     }
+
+    std::uint64_t boot() override { return boot_id != 0 ? boot_id : linux_files::boot(); }
 
 private:
     int next(call c) {

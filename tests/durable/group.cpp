@@ -15,6 +15,7 @@
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/group.hpp>
 
+#include "durable/faulty_files.hpp"
 #include "durable/scratch.hpp"
 
 using namespace penstock;
@@ -339,4 +340,105 @@ TEST_CASE("random accepts, releases and reopenings never lose or repeat an accep
     numbers q{dir.path("q"), small};
     const auto rest = accept_all(q.group("g"));
     CHECK(rest == std::vector<std::uint64_t>(open.begin(), open.end()));
+}
+
+TEST_CASE("seek moves a group to an offset, the beginning or the end, also when reopened") {
+    scratch dir;
+    std::uint64_t fifth = 0;
+    {
+        numbers q{dir.path("q"), small};
+        fill(q, 0, 10);
+        auto g = q.group("g");
+        for (std::uint64_t i = 0; i < 10; ++i) {
+            auto d = g.try_receive();
+            if (i == 5) fifth = d.info().id;
+            REQUIRE(d.accept());
+        }
+        REQUIRE(g.seek(fifth));
+        CHECK(*g.try_receive() == 5);
+        REQUIRE(g.seek(seek_to::begin));
+        CHECK(accept_all(g) == from_to(0, 10));
+        REQUIRE(g.seek(seek_to::begin));
+        REQUIRE(g.seek(seek_to::end));
+        CHECK(g.try_receive().status() == status::empty);
+        fill(q, 10, 11);
+        CHECK(*g.try_receive() == 10);
+        REQUIRE(g.seek(fifth));
+    }
+    numbers q{dir.path("q"), small};
+    CHECK(accept_all(q.group("g")) == from_to(5, 11));
+}
+
+TEST_CASE("a delivery from before a seek answers closed; what is handed out after it counts") {
+    scratch dir;
+    numbers q{dir.path("q"), small};
+    fill(q, 0, 5);
+    auto g = q.group("g", {.prefetch = 3});
+    auto old = g.try_receive();
+    auto older = g.try_receive();
+    REQUIRE(g.seek(seek_to::begin));
+    CHECK(old.accept() == status::closed);
+    older = g.try_receive();  // assigning releases what it held: nothing happens
+    CHECK(*older == 0);
+    REQUIRE(older.accept());
+    CHECK(accept_all(g) == from_to(1, 5));
+}
+
+TEST_CASE("seek to a time begins with the first message sent then or later, over many segments") {
+    scratch dir;
+    faulty_files files;
+    files.time = 1;
+    numbers q{
+        dir.path("q"), {.sync = sync::process_crash, .segment_bytes = 16 * 1024, .files = files}};
+    auto g = q.group("g", {.prefetch = 8});
+    const auto at = [](std::uint64_t n) {
+        return std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::seconds{1000 + n}};
+    };
+    for (std::uint64_t i = 0; i < 2000; ++i) {
+        files.time = at(i).time_since_epoch().count();
+        REQUIRE(q.send(i));
+    }
+    for (const std::uint64_t n : {0u, 1u, 399u, 400u, 1000u, 1999u}) {
+        REQUIRE(g.seek(at(n)));
+        CHECK(*g.try_receive() == n);
+        REQUIRE(g.seek(at(n) - std::chrono::nanoseconds{1}));
+        CHECK(*g.try_receive() == n);
+    }
+    REQUIRE(g.seek(at(2000)));
+    CHECK(g.try_receive().status() == status::empty);
+    REQUIRE(g.seek(std::chrono::sys_time<std::chrono::seconds>{}));
+    CHECK(*g.try_receive() == 0);
+}
+
+TEST_CASE("what a seek has gone back to is not trimmed, what was trimmed does not come back") {
+    scratch dir;
+    numbers q{dir.path("q"), {.sync = sync::process_crash, .segment_bytes = 16 * 1024}};
+    auto g = q.group("g");
+    fill(q, 0, 3000);
+    CHECK(accept_all(g) == from_to(0, 3000));
+    REQUIRE(g.seek(seek_to::begin));
+    CHECK(*q.trim() == 0);
+    CHECK(accept_all(g) == from_to(0, 3000));
+    CHECK(*q.trim() > 3);
+    fill(q, 3000, 3010);
+    REQUIRE(g.seek(seek_to::begin));
+    const auto rest = accept_all(g);
+    REQUIRE_FALSE(rest.empty());
+    CHECK(rest == from_to(rest.front(), 3010));
+    CHECK(rest.front() > 2000);
+}
+
+TEST_CASE("a member that waits goes on after another's seek") {
+    scratch dir;
+    numbers q{dir.path("q"), small};
+    auto g = q.group("g");
+    fill(q, 0, 1);
+    REQUIRE(g.try_receive().accept());
+    std::thread waits{[&] {
+        auto d = g.receive();
+        CHECK(*d == 0);
+        CHECK(d.accept());
+    }};
+    REQUIRE(g.seek(seek_to::begin));
+    waits.join();
 }

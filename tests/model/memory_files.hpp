@@ -52,7 +52,7 @@ public:
     int allocate(int, std::uint64_t) override { return 0; }
     int sync(int) override { return 0; }
     int sync_data(int) override { return 0; }
-    int lock(int) override { return 0; }
+    int lock(int, bool) override { return 0; }
     int rename(const char* from, const char* to) override {
         files_[to] = files_[from];
         files_.erase(from);
@@ -68,9 +68,11 @@ public:
     }
     void* map(int fd, std::size_t, bool) override { return at(fd).bytes.get(); }
     void unmap(void*, std::size_t) noexcept override {}
+    void populate(void*, std::size_t) noexcept override {}
 
     std::int64_t process_id() noexcept override { return 1; }
     std::int64_t wall_time() noexcept override { return 1; }
+    std::uint64_t boot() override { return 1; }
     std::uint64_t random() override { return ++drawn_ * 0x9e3779b97f4a7c15u; }
 
 private:

@@ -28,6 +28,8 @@ enum class verdict : unsigned char { accept, release };
 class delivery_source {
 public:
     virtual status settle(std::uint64_t token, verdict v) noexcept = 0;
+    /// The journal it belongs to: a transaction accepts only deliveries of its own.
+    [[nodiscard]] virtual const void* journal() const noexcept { return nullptr; }
 
 protected:
     ~delivery_source() = default;
@@ -39,6 +41,10 @@ struct message_info {
     std::chrono::sys_time<std::chrono::nanoseconds> time{};  ///< when it was sent
     std::uint32_t attempt = 1;  ///< which delivery of it this is, counted since the program started
 };
+
+namespace detail {
+struct delivery_access;  // durable/transaction.hpp
+}  // namespace detail
 
 template <class T>
 class [[nodiscard]] delivery {
@@ -92,6 +98,8 @@ public:
     [[nodiscard]] bool unsettled() const noexcept { return source_ != nullptr; }
 
 private:
+    friend struct detail::delivery_access;
+
     penstock::status settle(verdict v) noexcept {
         PENSTOCK_ASSERT(source_, "settled already, or moved from, or without a message");
         if (!source_) return penstock::status::closed;

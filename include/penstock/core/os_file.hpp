@@ -121,7 +121,9 @@ public:
     // pages that the first one gave up.
     trouble sync() { return detail::trouble_of(files_->sync(fd_), "sync"); }
     trouble sync_data() { return detail::trouble_of(files_->sync_data(fd_), "sync"); }
-    trouble lock() { return detail::trouble_of(files_->lock(fd_), "lock"); }
+    trouble lock(bool shared = false) {
+        return detail::trouble_of(files_->lock(fd_, shared), "lock");
+    }
 
 private:
     friend class mapping;
@@ -158,6 +160,7 @@ public:
     }
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    void populate() noexcept { files_->populate(data_, size_); }
 
 private:
     file_system_ref files_;

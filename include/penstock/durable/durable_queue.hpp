@@ -21,6 +21,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +33,7 @@
 #include <penstock/durable/group.hpp>
 #include <penstock/durable/journal.hpp>
 #include <penstock/durable/options.hpp>
+#include <penstock/durable/reservation.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
@@ -54,6 +56,36 @@ public:
 
     /// ok: it survives what the journal's policy says.
     status send(const T& value) { return send_to(0, value); }
+
+    /// Sends them together, one behind the other: after a crash all are there, or none. Their room is
+    /// at most that of the largest message, 32 bytes each included; else too_large.
+    status send_all(std::span<const T> values) {
+        if (values.empty()) return status::ok;
+        if constexpr (detail::bytes_codec<T>) {
+            std::uint64_t bytes = 0;
+            for (const T& v : values) bytes += format::record_bytes(codec<T>::bytes(v).size());
+            return journal_->send_in_place(
+                *stream_, format::record_type::several, 0, bytes, [&](std::byte* to) {
+                    for (const T& v : values) to = put_record(to, codec<T>::bytes(v));
+                });
+        } else {
+            std::vector<std::byte> records;
+            for (const T& v : values)
+                detail::add_record(
+                    records, {.type = format::record_type::message, .stream = stream_->id},
+                    [&] { detail::encode_onto(v, records); });
+            return journal_->send_in_place(
+                *stream_, format::record_type::several, 0, records.size(),
+                [&](std::byte* to) { std::memcpy(to, records.data(), records.size()); });
+        }
+    }
+
+    /// Room for a message of up to that many encoded bytes: see durable/reservation.hpp.
+    result<durable_reservation> reserve(std::size_t bytes) {
+        std::span<std::byte> room;
+        if (const status s = journal_->reserve(*stream_, bytes, room); !s) return s;
+        return durable_reservation{journal_, *stream_, room};
+    }
 
     /// A member of the group of that name; a new group starts at the oldest message there is.
     [[nodiscard]] durable_group<T> group(const std::string& name,
@@ -92,6 +124,18 @@ private:
         }
     }
 
+    std::byte* put_record(std::byte* to, std::span<const std::byte> payload) const noexcept {
+        const format::record_header h{.type = format::record_type::message,
+                                      .stream = stream_->id,
+                                      .bytes = static_cast<std::uint32_t>(payload.size())};
+        const auto n = static_cast<std::size_t>(format::record_bytes(h.bytes));
+        std::memcpy(to, &h, sizeof h);
+        if (!payload.empty()) std::memcpy(to + sizeof h, payload.data(), payload.size());
+        std::memset(to + sizeof h + h.bytes, 0, n - sizeof h - h.bytes);
+        return to + n;
+    }
+
+    friend class transaction;
     std::unique_ptr<journal> own_;  // closed with the queue
     std::shared_ptr<detail::journal_core> journal_;
     detail::stream_state* stream_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The journal's format, version 0: what the bytes of a segment mean. Nobody promises yet that a
-// later Penstock reads version 0.
+// The journal's format, version 1: what the bytes of a segment mean.
 //
 // A journal is a directory of files of one size, segments, numbered from 1 without gaps:
 // `00000000000000000001.segment`, ... An offset names a byte of the journal for ever:
@@ -11,19 +10,19 @@
 //
 //   segment header, 64 bytes               record, 32 bytes and the payload
 //   0   8  "PENSTOCK"                      0   4  CRC32C              }
-//   8   4  format version, 0               4   1  type                } the commit word,
+//   8   4  format version, 1               4   1  type                } the commit word,
 //   12  4  where records start, 64         5   1  flags, 0            } stored last
 //   16  8  segment number                  6   2  stream id           }
 //   24  8  segment size                    8   4  payload bytes
 //   32  8  journal id, random              12  4  topic id, 0: none
 //   40  8  epoch, random                   16  8  time, ns since 1970-01-01 UTC
-//   48  8  time of creation, ns            24  4  synced: all before this byte of the segment was
-//   56  4  0                                      on disk when the record was appended
+//   48  8  boot of the machine, 0: unknown 24  4  synced: all before this byte of the segment was
+//   56  4  flags; 1: a file used before           on disk when the record was appended; 0: unknown
 //   60  4  CRC32C of bytes 0 to 59         28  4  0
 //                                          32  n  payload, then zeros up to a multiple of 8
 //
 //   segment  = header snapshot record* [seal] zero*      only the last one may lack its seal
-//   record   = message | accept | stream | group | opening
+//   record   = message | accept | stream | group | opening | several | seek
 //   message  = type 1: the payload is the user's
 //   accept   = type 2: group id (4), 0 (4), offset of the message accepted (8), low water (8):
 //                      every message of the stream before that offset is accepted
@@ -33,10 +32,15 @@
 //                      number of offsets accepted above it (4), 0 (4), those offsets (8 each), name
 //   snapshot = type 5: number of streams (4), of groups (4), each as in its record: opening a
 //                      journal needs its last segment and nothing before it
-//   opening  = type 6: epoch so far (8), epoch from here on (8), written twice
+//   opening  = type 6: epoch so far (8), epoch from here on (8), boot (8), written twice
 //   seal     = type 7: empty; the journal goes on in the next segment
+//   several  = type 8: messages and accepts, each as a record whose CRC, time and synced are 0, for
+//                      those of this one: all of them happened, or none
+//   seek     = type 9: group id (4), 0 (4), low water (8): where the group goes on, in either
+//                      direction; what it had accepted is forgotten
 //   zero     = type 0: space prepared for records
-// A reader steps over types it does not know; what it must not step over gets a new version.
+// A reader steps over types from 10 to 63, which it does not know; what it must not step over gets a
+// new version.
 //
 // The CRC is over the epoch (8), the segment number (8), the record's byte in the segment (8) and
 // the whole record with the CRC taken as 0. So a record holds only where and under which opening it
@@ -47,14 +51,18 @@
 //
 // A writer fills in everything but the commit word, then stores that with release: whoever finds
 // it, in memory or after a crash of the process, finds the rest. After power loss pages may be
-// missing in any order; the CRC tells.
+// missing in any order; the CRC tells. A segment is not synced before its successor is used: after a
+// crash of the process the page cache still has it, which the boot in header and opening tells; after
+// one of the machine all that nobody says was synced is looked through.
 //
 // What a reader does at damage. Let P be the first byte at which no record holds.
-//   P is zero and so is all behind it     the end; in a segment with a successor: damage, no seal
-//   else, in the last segment             looks for records that hold behind P. Does one of them
-//                                         say that P was synced (bytes 24 to 27)? Then P is damage:
-//                                         reported, stepped over. Else it is a torn tail, never
-//                                         promised to anybody: cut, which is zeroed and synced
+//   P is zero and so is all behind it,    the end; in a segment with a successor: damage, no seal
+//   or stale, in a file used before
+//   else, where bytes may be unsynced     looks for records that hold behind P, later segments
+//   (the last segment; after another      included. Does one of them say that P was synced? Then
+//   boot all that were not synced)        P is damage: reported, stepped over. Else it is a torn
+//                                         tail, never promised to anybody: cut, which is zeroed and
+//                                         synced; later segments are removed first
 //   else                                  damage: reported with segment, byte and extent, never
 //                                         handed out; reading goes on behind it only when told to
 //   a segment's header does not hold      damage of the whole segment; of the last one: opening
@@ -62,17 +70,17 @@
 //   the snapshot does not hold            opening starts from the segment before
 //   a number is missing below the last    damage, unless no group needs it: a trim cut short
 //   the file is shorter than it says      damage of what is missing
-//   version is not 0                      refused, nothing is touched. The magic, the version and
+//   version is not 1                      refused, nothing is touched. The magic, the version and
 //                                         the CRC keep their place in every version
 //
 // Worked example (a test writes exactly this): a new journal of 16,384-byte segments, id
-// 0x1111111111111111, epoch 0x2222222222222222, by a clock that stands at 1 s; the stream "n" of
-// std::uint32_t is declared, 7 is sent, each synced. The rest of the file is zero.
+// 0x1111111111111111, epoch 0x2222222222222222, boot 0x3333333333333333, by a clock that stands at
+// 1 s; the stream "n" of std::uint32_t is declared, 7 is sent, each synced. The rest is zero.
 //
-//   000  50 45 4e 53 54 4f 43 4b  00 00 00 00 40 00 00 00   PENSTOCK, version 0, records at 0x40
+//   000  50 45 4e 53 54 4f 43 4b  01 00 00 00 40 00 00 00   PENSTOCK, version 1, records at 0x40
 //   010  01 00 00 00 00 00 00 00  00 40 00 00 00 00 00 00   segment 1 of 0x4000 bytes
 //   020  11 11 11 11 11 11 11 11  22 22 22 22 22 22 22 22   journal id, epoch
-//   030  00 ca 9a 3b 00 00 00 00  00 00 00 00 d5 fa 65 d9   1,000,000,000 ns; CRC
+//   030  33 33 33 33 33 33 33 33  00 00 00 00 9c 77 43 fb   boot, no flags; CRC
 //   040  be b2 1a a3 05 00 00 00  08 00 00 00 00 00 00 00   CRC, snapshot, 8 bytes, no topic
 //   050  00 ca 9a 3b 00 00 00 00  40 00 00 00 00 00 00 00   time; the header is synced
 //   060  00 00 00 00 00 00 00 00  c1 96 a6 5b 03 00 01 00   0 streams, 0 groups | CRC, stream, id 1
@@ -103,7 +111,7 @@ static_assert(std::endian::native == std::endian::little,
               "the journal's format is little-endian and read in place: a big-endian machine needs "
               "byte swaps in format.hpp");
 
-inline constexpr std::uint32_t version = 0;
+inline constexpr std::uint32_t version = 1;
 inline constexpr std::uint64_t magic = 0x4B434F54534E4550;  // "PENSTOCK"
 inline constexpr std::uint32_t records_start = 64;
 
@@ -115,9 +123,11 @@ struct segment_header {
     std::uint64_t segment_bytes = 0;
     std::uint64_t journal_id = 0;
     std::uint64_t epoch = 0;
-    std::int64_t created = 0;
-    std::uint32_t reserved = 0;
+    std::uint64_t boot = 0;
+    std::uint32_t flags = 0;
     std::uint32_t crc = 0;
+
+    static constexpr std::uint32_t used_before = 1;
 
     [[nodiscard]] std::uint32_t sum() const noexcept { return crc32c(this, 60); }
     [[nodiscard]] bool holds() const noexcept { return magic == format::magic && crc == sum(); }
@@ -132,8 +142,11 @@ enum class record_type : std::uint8_t {
     group,
     snapshot,
     opening,
-    seal
+    seal,
+    several,
+    seek
 };
+inline constexpr std::uint8_t last_type = 63;
 
 struct record_header {
     std::uint32_t crc = 0;
@@ -152,6 +165,7 @@ static_assert(sizeof(record_header) == 32);
 struct opening_payload {
     std::uint64_t before = 0;
     std::uint64_t after = 0;
+    std::uint64_t boot = 0;
 };
 
 /// What a record of that payload takes, padding included.
@@ -217,6 +231,18 @@ enum class found : std::uint8_t {
     damage,  ///< something that does not hold
 };
 
+/// Whether these bytes are records one after the other, as those of type several are.
+[[nodiscard]] inline bool splits(std::span<const std::byte> bytes) noexcept {
+    while (bytes.size() >= sizeof(record_header)) {
+        record_header h;
+        std::memcpy(static_cast<void*>(&h), bytes.data(), sizeof h);
+        const std::uint64_t n = record_bytes(h.bytes);
+        if (n > bytes.size()) return false;
+        bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+    return bytes.empty();
+}
+
 /// Looks for a record at byte `at`.
 [[nodiscard]] inline found read(const page& in, std::uint64_t at, std::uint64_t epoch,
                                 record& out) noexcept {
@@ -231,7 +257,10 @@ enum class found : std::uint8_t {
     record_header h;
     std::memcpy(static_cast<void*>(&h), &word, sizeof word);
     std::memcpy(reinterpret_cast<std::byte*>(&h) + 8, p + 8, sizeof h - 8);
-    if (h.type == record_type::none || h.synced > at || (h.synced & 7) != 0) return found::damage;
+    // Most of what is no record ends here, before a sum over what it would take for its length.
+    if (h.type == record_type::none || static_cast<std::uint8_t>(h.type) > last_type ||
+        h.flags != 0 || h.reserved != 0 || h.synced > at || (h.synced & 7) != 0)
+        return found::damage;
     const std::uint64_t n = record_bytes(h.bytes);
     if (n > in.size - at) return found::damage;
     if (h.type == record_type::opening) {
@@ -245,7 +274,18 @@ enum class found : std::uint8_t {
     if (record_sum(epoch, in.number, at, word & ~std::uint64_t{0xFFFFFFFF}, p, n) != h.crc)
         return found::damage;
     out = {h, at, {p + sizeof h, h.bytes}};
-    return found::record;
+    return h.type == record_type::several && !splits(out.payload) ? found::damage : found::record;
+}
+
+/// The record at byte `at`, inside the one of type several that holds there.
+[[nodiscard]] inline record read_inside(const page& in, std::uint64_t at,
+                                        std::int64_t time) noexcept {
+    record r;
+    r.at = at;
+    std::memcpy(static_cast<void*>(&r.header), in.data + at, sizeof r.header);
+    r.header.time = time;
+    r.payload = {in.data + at + sizeof r.header, r.header.bytes};
+    return r;
 }
 
 }  // namespace format

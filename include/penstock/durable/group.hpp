@@ -20,9 +20,12 @@
 
 #include <penstock/core/delivery.hpp>
 #include <penstock/durable/codec.hpp>
+#include <penstock/durable/detail/find_time.hpp>
 #include <penstock/durable/detail/group_state.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+
+enum class seek_to : unsigned char { begin, end };
 
 template <class T>
 class durable_group {
@@ -45,6 +48,22 @@ public:
     delivery<T> try_receive() {
         detail::claimed c;
         return hand_out(state_->take(*stream_, c), c);
+    }
+
+    /// Moves the whole group: it goes on with the first message at or behind that offset (of a
+    /// message: info().id), time or end, durably. Messages accepted before come again. Deliveries that
+    /// are out belong to the place it has left: their accept answers closed. Time is as exact as
+    /// message_info::time; of what was trimmed nothing comes back.
+    status seek(std::uint64_t offset) { return state_->seek(offset); }
+    template <class Duration>
+    status seek(std::chrono::sys_time<Duration> time) {
+        std::uint64_t offset = 0;
+        const auto ns = std::chrono::ceil<std::chrono::nanoseconds>(time.time_since_epoch());
+        if (const status s = detail::find_time(*journal_, ns.count(), offset); !s) return s;
+        return state_->seek(offset);
+    }
+    status seek(seek_to where) {
+        return state_->seek(where == seek_to::begin ? 0 : journal_->done().appended());
     }
 
 private:

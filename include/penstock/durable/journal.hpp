@@ -7,8 +7,10 @@
 //   durable_queue<invoice> invoices{books, "invoices"};
 //
 // Cost      An append: a mutex, a copy, a checksum; its share of an fdatasync under every_append.
-//           The append that finds its segment full makes the next one meanwhile: as long as writing
-//           and syncing segment_bytes of zeros. Opening reads the last segment, or two.
+//           The append that finds its segment full takes the next one, which somebody has made ready:
+//           the helper, or who calls maintain(). When nobody helps it makes it itself, as long as
+//           writing and syncing segment_bytes of zeros. Opening reads the segments that were not
+//           synced, mostly one.
 // Threads   Everything may be called by any number of threads at once.
 // Progress  Blocking: appends exclude each other.
 // Errors    The constructor throws std::system_error (path and operation; who holds the lock),
@@ -33,6 +35,7 @@
 #include <penstock/durable/detail/journal_core.hpp>
 #include <penstock/durable/options.hpp>
 #include <penstock/durable/report.hpp>
+#include <penstock/durable/transaction.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
@@ -54,23 +57,44 @@ public:
         if (core_) core_->close();
     }
 
-    /// Waits until all that is appended now is on disk, under any policy.
+    /// Has all that is appended now on disk when ok, under any policy.
     status sync() { return core_->sync_to(core_->done().appended()); }
+    /// Waits until somebody else has synced all before that offset: ok, timed_out, stopped, failed.
+    status wait_synced(std::uint64_t offset, const deadline& until = {},
+                       const sys::stop_token& stop = {}) {
+        return core_->done().wait_until_synced(offset, until, stop);
+    }
+    /// What the helper thread does, once: makes the next segment ready, syncs full ones, and what
+    /// sync::interval has let pass. Call it from a loop of yours. ok, no_space (tried again with the
+    /// next call), closed, failed.
+    status maintain() { return core_->maintain(); }
 
     /// Offsets behind the last append, and behind what is known to be on disk.
     [[nodiscard]] std::uint64_t appended() const noexcept { return core_->done().appended(); }
     [[nodiscard]] std::uint64_t synced() const noexcept { return core_->done().synced(); }
 
-    /// Removes the segments whose messages every group has accepted; answers how many. A stream
+    /// Gives up the segments whose messages every group has accepted; answers how many. Two of them
+    /// are kept as files to be used again, the others are removed. A stream
     /// without a group keeps everything. Nothing is removed but by this call.
     result<std::uint64_t> trim() {
+        if (core_->reserved_by_me()) return status::would_block_self;
         std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();
-        for (const auto& g : core_->groups())
+        std::uint64_t cursors_set = 0;
+        for (const auto& g : core_->groups(cursors_set))
             needed = std::min(needed, detail::group_of(*core_, g).low_water());
         std::uint64_t removed = 0;
-        const status s = core_->trim(needed, removed);
+        const status s = core_->trim(needed, cursors_set, removed);
         if (!s) return s;
         return removed;
+    }
+
+    /// Calls f(t), which sends and accepts by `t`; then all of that happens, or none of it: see
+    /// durable/transaction.hpp.
+    template <class F>
+    status transact(F&& f) {
+        transaction t{*core_};
+        std::forward<F>(f)(t);
+        return t.commit();
     }
 
     /// What opening and reading found.

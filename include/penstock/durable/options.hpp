@@ -12,12 +12,17 @@ namespace penstock::inline PENSTOCK_ABI {
 
 struct journal_options {
     penstock::sync sync = penstock::sync::every_append;
+    penstock::sync_interval interval{};  ///< for sync::interval
+    penstock::visible visible = penstock::visible::by_policy;
     /// Size of a segment's file, from 16 KiB to 1 GiB in steps of 4 KiB; the largest message is a
     /// little less than half of it. A journal keeps the size that it was created with.
     std::uint64_t segment_bytes = 64 << 20;
+    /// Starts a thread that prepares segments ahead and syncs full ones, and the interval's. Without
+    /// it that is done by who calls maintain(), or by the append that needs it.
+    bool helper = false;
     /// Reading steps over damage (reported all the same) instead of answering failed.
     bool skip_damage = false;
-    clock_ref clock{};  ///< for receive_for and receive_until
+    clock_ref clock{};  ///< for receive_for, receive_until and the interval
     os::file_system_ref files{};
 };
 

@@ -27,10 +27,11 @@ struct journal_damage {
 struct journal_report {
     bool created = false;             ///< there was no journal before
     std::uint64_t segments = 0;       ///< in the directory, when it was opened
-    std::uint64_t segments_read = 0;  ///< by the opening: one or two, whatever the journal's size
+    std::uint64_t segments_read = 0;  ///< by the opening: those not synced, mostly one
     std::uint64_t records_read = 0;   ///< by the opening, all kinds
     std::uint64_t torn_bytes = 0;     ///< cut off the end: a crash remnant that nobody was promised
     journal_place torn_at;
+    std::uint64_t torn_segments = 0;     ///< behind it, removed
     std::vector<journal_damage> damage;  ///< found by the opening, or since then by reading
 };
 

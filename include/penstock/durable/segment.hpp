@@ -46,6 +46,29 @@ public:
         return in.sync();
     }
 
+    /// Makes the file of a new segment out of one that is needed no more, `spare` by name. Its
+    /// bytes stay: they hold nowhere but where they were written.
+    static os::trouble reuse(os::directory& in, const std::string& spare,
+                             format::segment_header header) {
+        os::file out{in.files()};
+        if (auto t = out.open(in.path_of(spare), O_RDWR)) return t;
+        if (auto t = out.lock()) return t;  // somebody reads it
+        std::uint64_t bytes = 0;
+        if (auto t = out.size(bytes)) return t;
+        if (bytes != header.segment_bytes) return {EINVAL, "use again"};
+        header.flags |= format::segment_header::used_before;
+        header.crc = header.sum();
+        if (auto t = out.write(&header, sizeof header, 0)) return t;
+        if (auto t = out.sync_data()) return t;
+        if (auto t = in.rename(spare, format::file_name(header.number))) return t;
+        return in.sync();
+    }
+    /// Whether no other process reads the segment of that number.
+    static bool unread(os::directory& in, std::uint64_t number) {
+        os::file f{in.files()};
+        return !f.open(in.path_of(format::file_name(number)), O_RDWR) && !f.lock();
+    }
+
     /// Opens number `number`, of a journal that is `like` this header; of any if like.number is 0.
     segment_fault open(os::directory& in, std::uint64_t number, const format::segment_header& like,
                        bool writable) {
@@ -87,6 +110,18 @@ public:
     [[nodiscard]] std::uint64_t file_bytes() const noexcept { return file_bytes_; }
     [[nodiscard]] format::page page() const noexcept {
         return {map_.data(), map_.size() & ~std::size_t{7}, header_.number};
+    }
+
+    /// Takes the page faults of stores to come.
+    void populate() noexcept { map_.populate(); }
+    /// Zeroes what an earlier use of the file left.
+    void scrub() noexcept {
+        const format::page p = page();
+        std::memset(p.data + format::records_start, 0,
+                    static_cast<std::size_t>(p.size - format::records_start));
+    }
+    [[nodiscard]] bool used_before() const noexcept {
+        return (header_.flags & format::segment_header::used_before) != 0;
     }
 
     /// When it returns without trouble, all that was stored before is on disk.
@@ -134,7 +169,8 @@ private:
     std::uint64_t file_bytes_ = 0;
 };
 
-/// Walks the records of one segment and follows its epochs.
+/// Walks the records of one segment and follows its epochs. After one of type several it comes to
+/// those inside.
 class scanner {
 public:
     scanner() = default;
@@ -143,6 +179,10 @@ public:
 
     /// Looks at the record here without stepping over it.
     [[nodiscard]] format::found look(format::record& out) const noexcept {
+        if (at_ < inside_until_) {
+            out = format::read_inside(segment_->page(), at_, time_);
+            return format::found::record;
+        }
         return format::read(segment_->page(), at_, epoch_, out);
     }
     void step(const format::record& seen) noexcept {
@@ -151,12 +191,20 @@ public:
             std::memcpy(&change, seen.payload.data(), sizeof change);
             epoch_ = change.after;
         }
-        at_ = seen.end();
+        if (seen.header.type == format::record_type::several && at_ >= inside_until_) {
+            outer_ = at_;
+            time_ = seen.header.time;
+            inside_until_ = seen.end();
+            at_ += sizeof(format::record_header);
+        } else {
+            at_ = seen.end();
+        }
     }
     /// Steps over what does not hold, to the next record that does, or to the end.
     bool skip_damage() noexcept {
         const format::page p = segment_->page();
         format::record ignored;
+        inside_until_ = 0;
         for (at_ += 8; at_ < p.size; at_ += 8) {
             if (format::read(p, at_, epoch_, ignored) == format::found::record) return true;
         }
@@ -167,11 +215,18 @@ public:
     [[nodiscard]] const std::shared_ptr<const segment>& in() const noexcept { return segment_; }
     [[nodiscard]] std::uint64_t at() const noexcept { return at_; }
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+    /// The record that has the CRC over this place: itself, or the one it is inside of.
+    [[nodiscard]] std::uint64_t summed_at() const noexcept {
+        return at_ < inside_until_ ? outer_ : at_;
+    }
 
 private:
     std::shared_ptr<const segment> segment_;
     std::uint64_t at_ = format::records_start;
     std::uint64_t epoch_ = 0;
+    std::uint64_t inside_until_ = 0;  // beyond at_: inside a record of type several
+    std::uint64_t outer_ = 0;
+    std::int64_t time_ = 0;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -84,6 +84,11 @@ struct group_entry {
         accepted.erase(accepted.begin(), std::lower_bound(accepted.begin(), accepted.end(), low));
     }
 
+    void seek(std::uint64_t to) noexcept {
+        low = to;
+        accepted.clear();
+    }
+
     void write(byte_writer& to) const {
         to.put(id).put(stream).put(static_cast<std::uint16_t>(name.size())).put(low);
         to.put(static_cast<std::uint32_t>(accepted.size())).put(std::uint32_t{0});
@@ -160,6 +165,14 @@ public:
                 const auto low = from.get<std::uint64_t>();
                 if (!from || !g) return false;
                 g->accept(offset, low);
+                return true;
+            }
+            case format::record_type::seek: {
+                group_entry* const g = group(from.get<std::uint32_t>());
+                from.get<std::uint32_t>();
+                const auto low = from.get<std::uint64_t>();
+                if (!from || !g) return false;
+                g->seek(low);
                 return true;
             }
             default: return true;

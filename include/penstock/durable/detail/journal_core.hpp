@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// What all handles of one journal share: opening and closing, streams and groups by name, appends
-// under one mutex and their safety by the policy.
+// What all handles of one journal share: streams and groups by name, what is appended to them, and
+// what no group needs any more.
 //
 // Threads   Everything but construction and destruction may be called by any number of threads at
-//           once. Mutexes are taken in the order: group, append, then the small ones inside.
+//           once.
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -17,135 +20,169 @@
 #include <utility>
 #include <vector>
 
-#include <penstock/core/status.hpp>
-#include <penstock/durable/detail/catalog.hpp>
-#include <penstock/durable/detail/findings.hpp>
-#include <penstock/durable/detail/progress.hpp>
-#include <penstock/durable/detail/readers.hpp>
-#include <penstock/durable/detail/recover.hpp>
-#include <penstock/durable/detail/segment_cache.hpp>
-#include <penstock/durable/detail/writer.hpp>
-#include <penstock/durable/detail/writer_lock.hpp>
-#include <penstock/durable/options.hpp>
-#include <penstock/durable/report.hpp>
+#include <penstock/durable/detail/journal_end.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-class journal_core {
+/// What a group's accept is, as a payload.
+struct accept_payload {
+    std::uint32_t group, zero;
+    std::uint64_t offset, low;
+};
+
+class journal_core final : public journal_end {
 public:
     journal_core(std::string path, const journal_options& options)
-        : options_{options}, directory_{options.files, std::move(path)} {
-        directory_.make().raise_if_any(this->path());
-        lock_.take(directory_);
-        journal_report report;
-        recovery search{directory_, report};
-        auto numbers = search.segments();
-        if (numbers.empty()) {
-            report.created = true;
-            if (!segment::size_makes_sense(options_.segment_bytes))
-                throw std::invalid_argument{
-                    "penstock: segment_bytes must be a multiple of 4096, from 16384 to 1073741824"};
-            writer_.create(options_.segment_bytes);
-            numbers.push_back(1);
-        }
-        recovered r = search.run(std::move(numbers));
-        known_ = std::move(r.known);
+        : journal_end{std::move(path), options} {
         for (const auto& s : known_.streams)
             streams_.push_back(std::make_unique<stream_state>(s.id));
-        segments_.set_oldest(r.oldest);
-        writer_.open(r, report.created);
-        found_.set(std::move(report));
+        start_helper();
     }
-    journal_core(const journal_core&) = delete;
+    ~journal_core() { close(); }
 
     // Appends ------------------------------------------------------------------------------------
 
     /// ok: safe from what the policy says.
     status send(const stream_state& stream, std::uint32_t topic,
                 std::span<const std::byte> payload) {
+        return send_in_place(
+            stream, format::record_type::message, topic, payload.size(), [&](std::byte* to) {
+                if (!payload.empty()) std::memcpy(to, payload.data(), payload.size());
+            });
+    }
+
+    /// `fill` writes the payload where it will stay, and must not throw.
+    template <class Fill>
+    status send_in_place(const stream_state& stream, format::record_type type, std::uint32_t topic,
+                         std::uint64_t bytes, Fill&& fill) {
         std::uint64_t end = 0;
         {
-            std::lock_guard lock{append_mutex_};
+            std::unique_lock<sys::mutex> lock;
+            if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
             if (stream.closed.load(std::memory_order_relaxed))
                 return status::closed;  // by the mutex
-            if (payload.size() > writer_.largest_payload()) return status::too_large;
-            format::record_header h{.type = format::record_type::message, .stream = stream.id};
-            h.topic = topic;
-            if (const status s = append(h, payload); !s) return s;
+            fill(writer_.room());
+            writer_.commit({.type = type,
+                            .stream = stream.id,
+                            .bytes = static_cast<std::uint32_t>(bytes),
+                            .topic = topic});
             end = writer_.end();
         }
         const status s = make_safe(end);
-        readers_.notify(stream.id, false);
+        readers_of(stream.id);
         return s;
     }
 
-    /// Appends that the group has accepted `offset`; `end` is what to make_safe.
-    status accept(std::uint32_t group, std::uint64_t offset, std::uint64_t low,
-                  std::uint64_t& end) {
-        struct {
-            std::uint32_t group, zero;
-            std::uint64_t offset, low;
-        } const payload{group, 0, offset, low};
-        std::lock_guard lock{append_mutex_};
-        const status s =
-            append({.type = format::record_type::accept}, std::as_bytes(std::span{&payload, 1}));
-        if (!s) return s;
-        known_.group(group)->accept(offset, low);
+    /// Appends that a group has accepted something: `settle(payload)` says what, or refuses. `end` is
+    /// what to make_safe.
+    template <class Settle>
+    status accept(Settle&& settle, std::uint64_t& end) {
+        accept_payload payload{};
+        std::unique_lock<sys::mutex> lock;
+        if (const status s = enter(lock, format::record_type::accept, sizeof payload); !s) return s;
+        if (const status s = settle(payload); !s) return s;
+        writer_.put({.type = format::record_type::accept}, std::as_bytes(std::span{&payload, 1}));
+        known_.group(payload.group)->accept(payload.offset, payload.low);
         end = writer_.end();
         return status::ok;
     }
 
-    /// What the policy asks for before an append may be answered.
-    status make_safe(std::uint64_t end) {
-        return options_.sync == sync::every_append ? sync_to(end) : status{status::ok};
+    /// Appends messages and accepts, each a record as in format.hpp, all or none. `settle` fills in
+    /// the accepts, whose payloads are these, or refuses.
+    template <class Settle>
+    status several(std::span<const std::byte> records, std::span<const stream_state* const> sent_to,
+                   std::span<const accept_payload> accepts, Settle&& settle, std::uint64_t& end) {
+        std::unique_lock<sys::mutex> lock;
+        const format::record_header h{.type = format::record_type::several};
+        if (const status s = enter(lock, h.type, records.size()); !s) return s;
+        for (const stream_state* const s : sent_to) {
+            if (s->closed.load(std::memory_order_relaxed)) return status::closed;  // by the mutex
+        }
+        if (const status s = settle(); !s) return s;
+        writer_.put(h, records);
+        for (const accept_payload& a : accepts) known_.group(a.group)->accept(a.offset, a.low);
+        end = writer_.end();
+        return status::ok;
     }
 
-    status sync_to(std::uint64_t end) {
-        return done_.wait_synced(end, [this] {
-            std::shared_ptr<segment> in;
-            std::uint64_t target = 0;
-            {
-                std::lock_guard lock{append_mutex_};
-                in = writer_.tail();
-                target = writer_.end();
-            }
-            if (auto t = in->sync()) {  // segments before it were synced when it began
-                done_.fail(t);
-                readers_.notify_everybody();
-            } else {
-                done_.raise_synced(target);
-            }
-        });
+    /// Moves a group's cursor, at the earliest to the oldest segment; `move` is told where to.
+    template <class Move>
+    status seek(std::uint32_t group, std::uint64_t to, Move&& move, std::uint64_t& end) {
+        std::unique_lock<sys::mutex> lock;
+        struct {
+            std::uint32_t group, zero;
+            std::uint64_t low;
+        } payload{group, 0, 0};
+        if (const status s = enter(lock, format::record_type::seek, sizeof payload); !s) return s;
+        to = std::max(to, segments().oldest() * segment_bytes());
+        payload.low = std::min(to, done().appended());
+        ++cursors_set_;
+        move(payload.low);
+        writer_.put({.type = format::record_type::seek}, std::as_bytes(std::span{&payload, 1}));
+        known_.group(group)->seek(payload.low);
+        end = writer_.end();
+        return status::ok;
     }
+
+    /// Room for a message that the calling thread fills in; the journal is its own until it commits
+    /// or gives up.
+    status reserve(const stream_state& stream, std::uint64_t bytes, std::span<std::byte>& room) {
+        std::unique_lock<sys::mutex> lock;
+        if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
+        if (stream.closed.load(std::memory_order_relaxed)) return status::closed;  // by the mutex
+        room = {writer_.room(), static_cast<std::size_t>(bytes)};
+        reserved_by_.store(me(), std::memory_order_relaxed);  // read as equal by this thread only
+        (void)lock.release();
+        return status::ok;
+    }
+    /// Ends a reservation. `bytes` of the room are the message.
+    status commit(const stream_state& stream, std::span<std::byte> room, std::uint64_t bytes) {
+        std::memset(room.data() + bytes, 0, room.size() - bytes);
+        writer_.commit({.type = format::record_type::message,
+                        .stream = stream.id,
+                        .bytes = static_cast<std::uint32_t>(bytes)});
+        const auto end = writer_.end();
+        unreserve();
+        const status s = make_safe(end);
+        readers_of(stream.id);
+        return s;
+    }
+    void abandon(std::span<std::byte> room) noexcept {
+        std::memset(room.data(), 0, room.size());  // prepared space is zero
+        unreserve();
+    }
+
+    void readers_of(std::uint16_t stream) noexcept { readers().notify(stream, false); }
 
     // Streams and groups -------------------------------------------------------------------------
 
     stream_state& declare(const std::string& name, const stream_type& type) {
         check_name(name);
-        std::unique_lock lock{append_mutex_};
-        if (const stream_entry* s = known_.stream(name)) {
-            if (s->type != type)
+        stream_entry s{.name = name, .type = type};
+        s.id = 1;  // for its size
+        byte_writer payload;
+        s.write(payload);
+        std::unique_lock<sys::mutex> lock;
+        declared(enter(lock, format::record_type::stream, payload.bytes().size()));
+        if (const stream_entry* there = known_.stream(name)) {
+            if (there->type != type)
                 throw std::invalid_argument{
                     "penstock: stream \"" + name + "\" of " + path() + " holds " +
-                    s->type.spelled() + ", not " + type.spelled() +
+                    there->type.spelled() + ", not " + type.spelled() +
                     ": open it with that type, or give the new one a stream of its own"};
-            return *streams_[s->id - 1u];
+            return *streams_[there->id - 1u];
         }
         if (known_.streams.size() >= 0xFFFF) throw std::length_error{"penstock: too many streams"};
-        stream_entry s{.name = name, .type = type};
         s.id = static_cast<std::uint16_t>(known_.streams.size() + 1);
         s.first = writer_.end();
         check_snapshot(24 + name.size() + type.name.size());
         known_.streams.reserve(s.id);  // what may throw comes first
         streams_.push_back(std::make_unique<stream_state>(s.id));
         stream_state& made = *streams_.back();
-        byte_writer payload;
+        payload = {};
         s.write(payload);
-        const status answer =
-            append({.type = format::record_type::stream, .stream = s.id}, payload.bytes());
-        if (!answer) streams_.pop_back();
-        declared(answer);
+        writer_.put({.type = format::record_type::stream, .stream = s.id}, payload.bytes());
         known_.streams.push_back(std::move(s));
         const auto end = writer_.end();
         lock.unlock();
@@ -157,24 +194,27 @@ public:
     group_entry declare(const stream_state& stream, const std::string& name,
                         std::uint32_t prefetch) {
         check_name(name);
-        std::unique_lock lock{append_mutex_};
-        for (group_entry& g : known_.groups) {
-            if (g.stream == stream.id && g.name == name) {
-                check_snapshot(8 * g.more_for(prefetch));
-                g.allow(prefetch);
-                return g;
+        group_entry g{.stream = stream.id, .name = name};
+        byte_writer payload;
+        g.write(payload);
+        std::unique_lock<sys::mutex> lock;
+        declared(enter(lock, format::record_type::group, payload.bytes().size()));
+        for (group_entry& there : known_.groups) {
+            if (there.stream == stream.id && there.name == name) {
+                check_snapshot(8 * there.more_for(prefetch));
+                there.allow(prefetch);
+                return there;
             }
         }
-        group_entry g{.stream = stream.id, .name = name};
         g.id = static_cast<std::uint32_t>(known_.groups.size() + 1);
         g.low = known_.streams[stream.id - 1u].first;
         check_snapshot(24 + name.size() + 8 * std::uint64_t{prefetch});
         known_.groups.reserve(g.id);
-        byte_writer payload;
+        payload = {};
         g.write(payload);
         g.allow(prefetch);
-        declared(
-            append({.type = format::record_type::group, .stream = stream.id}, payload.bytes()));
+        ++cursors_set_;
+        writer_.put({.type = format::record_type::group, .stream = stream.id}, payload.bytes());
         const group_entry made = g;
         known_.groups.push_back(std::move(g));
         const auto end = writer_.end();
@@ -183,82 +223,48 @@ public:
         return made;
     }
 
-    [[nodiscard]] std::vector<group_entry> groups() {
+    /// All groups; `cursors_set` is for trim.
+    [[nodiscard]] std::vector<group_entry> groups(std::uint64_t& cursors_set) {
         std::lock_guard lock{append_mutex_};
+        cursors_set = cursors_set_;
         return known_.groups;
     }
-    [[nodiscard]] reader_list& readers() noexcept { return readers_; }
 
     /// No more sends to it; what is in stays.
     void close(stream_state& stream) {
+        PENSTOCK_ASSERT(!reserved_by_me(), "commit or drop a reservation before closing its queue");
         {
             std::lock_guard lock{append_mutex_};
             stream.closed.store(true, std::memory_order_release);  // pairs with group_state's reads
         }
-        readers_.notify(stream.id, true);
+        readers().notify(stream.id, true);
     }
+    using journal_end::close;
 
-    // The whole ----------------------------------------------------------------------------------
-
-    [[nodiscard]] const progress& done() const noexcept { return done_; }
-    [[nodiscard]] segment_cache& segments() noexcept { return segments_; }
-    /// Messages before this offset may be handed out.
-    [[nodiscard]] std::uint64_t visible() const noexcept {
-        return options_.sync == sync::every_append ? done_.synced() : done_.appended();
-    }
-    [[nodiscard]] bool closed() const noexcept {
-        return closed_.load(std::memory_order_acquire);  // pairs with close
-    }
-
-    /// Removes segments before the one that holds `needed`.
-    status trim(std::uint64_t needed, std::uint64_t& removed) {
+    /// Gives up segments before the one that holds `needed`, which was found out when `cursors_set`
+    /// was as groups() said: since then nobody may have gone back.
+    status trim(std::uint64_t needed, std::uint64_t cursors_set, std::uint64_t& removed) {
         // Before a segment goes, the snapshot and the accepts that replace it are on disk.
-        if (const status s = sync_to(done_.appended()); !s) return s;
-        std::lock_guard lock{append_mutex_};
+        std::unique_lock lock{append_mutex_};
+        const auto end_of_accepts = writer_.end();
+        lock.unlock();
+        if (const status s = sync_to(end_of_accepts); !s) return s;
+        lock.lock();
         if (closed()) return status::closed;
+        if (cursors_set != cursors_set_) return status::ok;
         for (const stream_entry& s : known_.streams) {  // without a group it keeps all it has
             const bool read = std::any_of(known_.groups.begin(), known_.groups.end(),
                                           [&](const group_entry& g) { return g.stream == s.id; });
             if (!read) needed = std::min(needed, s.first);
         }
-        const auto end =
-            std::min(needed / writer_.segment_bytes(), done_.synced() / writer_.segment_bytes());
-        return segments_.trim(end, removed) ? status::failed : status::ok;
-    }
-
-    /// No more appends; what is in is synced, the lock is given up.
-    void close() noexcept {
-        {
-            std::lock_guard lock{append_mutex_};
-            if (closed()) return;
-            closed_.store(true, std::memory_order_release);  // pairs with closed
-            if (!done_.failed()) {
-                if (auto t = writer_.tail()->sync()) {
-                    done_.fail(t);
-                } else {
-                    done_.raise_synced(writer_.end());
-                }
-            }
-            lock_.release();
-        }
-        readers_.notify_everybody();
-    }
-
-    [[nodiscard]] findings& found() noexcept { return found_; }
-    [[nodiscard]] std::string failure() const { return done_.failure(path()); }
-    [[nodiscard]] const std::string& path() const noexcept { return directory_.path(); }
-    [[nodiscard]] const journal_options& options() const noexcept { return options_; }
-    [[nodiscard]] std::uint64_t segment_bytes() const noexcept { return writer_.segment_bytes(); }
-    [[nodiscard]] std::uint64_t largest_payload() const noexcept {
-        return writer_.largest_payload();
+        const auto end = std::min(needed / segment_bytes(), done().synced() / segment_bytes());
+        return give_up_segments(end, removed) ? status::failed : status::ok;
     }
 
 private:
-    status append(const format::record_header& h, std::span<const std::byte> payload) {
-        if (closed()) return status::closed;
-        const status s = writer_.append(h, payload);
-        if (s == status::failed) readers_.notify_everybody();
-        return s;
+    void unreserve() noexcept {
+        reserved_by_.store(nullptr, std::memory_order_relaxed);  // read as equal by nobody
+        append_mutex_.unlock();
     }
 
     void check_snapshot(std::uint64_t more) const {
@@ -280,20 +286,9 @@ private:
         os::trouble{code, "declare a stream or group in"}.raise(path());
     }
 
-    const journal_options options_;
-    os::directory directory_;
-    writer_lock lock_;
-    segment_cache segments_{directory_};
-    progress done_;
-
-    sys::mutex append_mutex_;  // guards writer_, known_, streams_
-    catalog known_;
+    // By append_mutex_:
     std::vector<std::unique_ptr<stream_state>> streams_;
-    writer writer_{directory_, segments_, done_, known_};
-
-    reader_list readers_;
-    findings found_;
-    sys::atomic<bool> closed_{false};
+    std::uint64_t cursors_set_ = 0;  // seeks and new groups
 };
 
 }  // namespace detail

@@ -2,8 +2,10 @@
 // Opening a journal: finds the last segment in use and a snapshot that holds, replays what is
 // behind it, cuts a torn tail. What stands at the top of format.hpp about damage happens here.
 //
-// Only the last segment in use can hold bytes that were never synced: a segment is synced before
-// its successor is written to.
+// A segment may be used before the one before it is synced. While the machine has not started again
+// since, the page cache has all, and only the end of the last segment can be torn. After that the walk
+// begins where a record says that all before its segment is on disk, and the first place that does not
+// hold, and was promised to nobody, is the end: a prefix is left.
 #pragma once
 
 #include <algorithm>
@@ -27,9 +29,10 @@ struct recovered {
     std::shared_ptr<segment> tail;
     std::uint64_t at = format::records_start;
     std::uint64_t epoch = 0;
-    bool sealed = false;          // the tail takes no more records
-    bool snapshot_holds = false;  // the tail's own: nothing before it is needed
-    std::uint64_t oldest = 0;     // number of the first segment
+    bool sealed = false;                // the tail takes no more records
+    bool snapshot_holds = false;        // the tail's own: nothing before it is needed
+    std::uint64_t oldest = 0;           // number of the first segment
+    std::vector<std::string> spares{};  // files that may be used again
 };
 
 class recovery {
@@ -37,12 +40,13 @@ public:
     recovery(os::directory& in, journal_report& report) : in_{in}, report_{report} {}
 
     /// The numbers of the segments there are, in order; removes what a crash left unfinished.
-    std::vector<std::uint64_t> segments() {
+    std::vector<std::uint64_t> segments(std::vector<std::string>& spares) {
         std::vector<std::string> names;
         in_.list(names).raise_if_any(in_.path());
         std::vector<std::uint64_t> numbers;
         for (const std::string& name : names) {
             if (name.ends_with(".segment.tmp")) in_.remove(name).raise_if_any(in_.path_of(name));
+            if (name.ends_with(".segment.spare")) spares.push_back(name);
             if (name.size() != format::file_name(0).size() || !name.ends_with(".segment")) continue;
             std::uint64_t n = 0;
             const bool digits = std::all_of(name.begin(), name.begin() + 20, [&](char c) {
@@ -56,9 +60,9 @@ public:
         return numbers;
     }
 
-    recovered run(std::vector<std::uint64_t> numbers) {
-        recovered r;
-        drop_blank(numbers);
+    /// Nobody is there yet but the segments of these numbers; `boot` is the machine's.
+    void run(recovered& r, std::vector<std::uint64_t> numbers, std::uint64_t boot) {
+        drop_blank(r, numbers);
         const std::uint64_t last = numbers.back();
         r.tail = open(last, true);
         like_ = r.tail->header();
@@ -69,25 +73,72 @@ public:
         // when they are read.
         r.oldest = numbers.front();
 
-        r.snapshot_holds = opens_with_snapshot(*r.tail);
-        std::uint64_t from = last;
         std::vector<std::shared_ptr<const segment>> chain{r.tail};
-        while (!opens_with_snapshot(*chain.back())) {
-            if (--from < numbers.front() ||
-                !std::binary_search(numbers.begin(), numbers.end(), from)) {
-                if (chain.back()->number() == 1) break;  // a journal begins with nothing known
+        sight seen = look_at(*r.tail);
+        rebooted_ = boot == 0 || seen.boot != boot;
+        // Until what is known begins, and nothing before it can be torn.
+        while (!seen.snapshot || (rebooted_ && !seen.before_is_synced)) {
+            const std::uint64_t from = chain.back()->number() - 1;
+            if (!std::binary_search(numbers.begin(), numbers.end(), from)) {
+                if (seen.snapshot || from == 0) break;  // a journal begins with nothing known
                 throw journal_damaged{in_.path(),
                                       {from + 1, format::records_start},
                                       "neither this snapshot nor one before it holds"};
             }
             chain.push_back(open(from, false));
+            seen = look_at(*chain.back());
         }
         report_.segments_read = chain.size();
-        for (std::size_t i = chain.size(); i-- > 0;) replay(r, chain[i], i == 0);
-        return r;
+        while (!chain.empty()) {
+            const std::shared_ptr<const segment> in = std::move(chain.back());
+            chain.pop_back();
+            if (replay(r, in, chain)) continue;
+            // Torn, and with it all that follows. The names go first: what is appended from here
+            // on must not meet them.
+            drop_after(*in, chain, numbers.back());
+            r.tail = open(in->number(), true);
+            cut(*r.tail, r.at);
+            break;
+        }
+        r.snapshot_holds = opens_with_snapshot(*r.tail);
     }
 
 private:
+    /// What a walk through a segment tells of those before it.
+    struct sight {
+        bool snapshot = false;          // its own holds: no segment before it is needed to know all
+        bool before_is_synced = false;  // a record says so
+        std::uint64_t boot = 0;         // which wrote it last
+    };
+
+    static bool opens_with_snapshot(const segment& s) {
+        format::record first;
+        return format::read(s.page(), format::records_start, s.header().epoch, first) ==
+                   format::found::record &&
+               first.header.type == format::record_type::snapshot && catalog{}.apply(first);
+    }
+
+    static sight look_at(const segment& s) {
+        sight seen{.snapshot = opens_with_snapshot(s), .boot = s.header().boot};
+        scanner walk{std::shared_ptr<const segment>{std::shared_ptr<void>{}, &s}};
+        format::record r;
+        for (;; walk.step(r)) {
+            const format::found f = walk.look(r);
+            if (f == format::found::damage && walk.skip_damage())
+                (void)walk.look(r);
+            else if (f != format::found::record)
+                break;
+            if (r.header.synced >= format::records_start) seen.before_is_synced = true;
+            if (r.header.type == format::record_type::opening) {
+                format::opening_payload change;
+                std::memcpy(&change, r.payload.data(), sizeof change);
+                seen.boot = change.boot;
+            }
+            if (r.header.type == format::record_type::seal) break;
+        }
+        return seen;
+    }
+
     std::shared_ptr<segment> open(std::uint64_t number, bool writable) {
         auto s = std::make_shared<segment>();
         if (auto fault = s->open(in_, number, like_, writable)) {
@@ -97,29 +148,45 @@ private:
         return s;
     }
 
-    /// Removes segments at the end that were prepared and never written to.
-    void drop_blank(std::vector<std::uint64_t>& numbers) {
+    /// Sets aside segments at the end that were prepared and never written to.
+    void drop_blank(recovered& r, std::vector<std::uint64_t>& numbers) {
         while (numbers.size() > 1) {
             const std::shared_ptr<segment> s = open(numbers.back(), false);
             if (s->file_bytes() < s->header().segment_bytes) return;
-            if (s->used_from(format::records_start) != format::records_start) return;
-            const std::string name = format::file_name(numbers.back());
-            in_.remove(name).raise_if_any(in_.path_of(name));
+            if (s->used_from(format::records_start) != format::records_start) {
+                // Of a file used before, stale bytes may have come back.
+                if (!s->used_before()) return;
+                scanner walk{s};
+                format::record ignored;
+                if (walk.look(ignored) == format::found::record || walk.skip_damage()) return;
+            }
+            const std::string spare = format::file_name(numbers.back()) + ".spare";
+            in_.rename(format::file_name(numbers.back()), spare).raise_if_any(in_.path_of(spare));
             in_.sync().raise_if_any(in_.path());
+            r.spares.push_back(spare);
             numbers.pop_back();
         }
     }
 
-    static bool opens_with_snapshot(const segment& s) {
-        format::record first;
-        return format::read(s.page(), format::records_start, s.header().epoch, first) ==
-                   format::found::record &&
-               first.header.type == format::record_type::snapshot && catalog{}.apply(first);
+    /// Removes the segments behind this one.
+    void drop_after(const segment& in, std::vector<std::shared_ptr<const segment>>& chain,
+                    std::uint64_t last) {
+        chain.clear();
+        if (last == in.number()) return;
+        for (std::uint64_t n = last; n > in.number(); --n) {
+            const std::string name = format::file_name(n);
+            in_.remove(name).raise_if_any(in_.path_of(name));
+            ++report_.torn_segments;
+        }
+        in_.sync().raise_if_any(in_.path());
     }
 
-    void replay(recovered& r, const std::shared_ptr<const segment>& in, bool is_last) {
+    /// False: the journal ends here, at a torn tail. `later`: the segments behind, the next one last.
+    bool replay(recovered& r, const std::shared_ptr<const segment>& in,
+                const std::vector<std::shared_ptr<const segment>>& later) {
         scanner walk{in};
         r.sealed = false;
+        bool whole = true;
         for (format::record seen;;) {
             if (walk.look(seen) == format::found::record) {
                 ++report_.records_read;
@@ -131,8 +198,9 @@ private:
             }
             const std::uint64_t p = walk.at();
             const std::uint64_t used = in->used_from(p);
-            if (is_last && (used == p || !promised(walk, p))) {
-                if (used > p) cut(*r.tail, p, used);
+            if (later.empty() && used == p) break;
+            if ((later.empty() || rebooted_) && !promised(walk, p, later)) {
+                whole = false;
                 break;
             }
             const bool more = walk.skip_damage();
@@ -143,6 +211,7 @@ private:
         }
         r.at = walk.at();
         r.epoch = walk.epoch();
+        return whole;
     }
 
     void take_in(recovered& r, const segment& in, const format::record& seen) {
@@ -154,7 +223,8 @@ private:
     }
 
     /// Whether a record behind `p` says that `p` had been synced.
-    static bool promised(scanner walk, std::uint64_t p) {
+    static bool promised(scanner walk, std::uint64_t p,
+                         const std::vector<std::shared_ptr<const segment>>& later) {
         while (walk.skip_damage()) {
             format::record seen;
             while (walk.look(seen) == format::found::record) {
@@ -162,16 +232,19 @@ private:
                 walk.step(seen);
             }
         }
-        return false;
+        return std::any_of(
+            later.begin(), later.end(), [](const auto& s) { return look_at(*s).before_is_synced; });
     }
 
-    void cut(segment& tail, std::uint64_t from, std::uint64_t to) {
+    void cut(segment& tail, std::uint64_t from) {
+        const std::uint64_t to = tail.used_from(from);
+        report_.torn_bytes = to - from;
+        report_.torn_at = {tail.number(), from};
+        if (to == from) return;
         const format::page p = tail.page();
         sys::wrote(p.data + from);
         std::memset(p.data + from, 0, static_cast<std::size_t>(to - from));
         tail.sync().raise_if_any(in_.path_of(format::file_name(tail.number())));
-        report_.torn_bytes = to - from;
-        report_.torn_at = {tail.number(), from};
     }
 
     void damaged(const journal_place& at, std::uint64_t bytes, const char* what) {
@@ -181,6 +254,7 @@ private:
     os::directory& in_;
     journal_report& report_;
     format::segment_header like_{.number = 0};
+    bool rebooted_ = false;
 };
 
 }  // namespace detail

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <penstock/core/sync_wait.hpp>
+#include <penstock/durable/detail/segment_supply.hpp>
 #include <penstock/durable/segment.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -55,16 +56,23 @@ public:
     void set_oldest(std::uint64_t number) noexcept {
         oldest_.store(number, std::memory_order_relaxed);  // as above
     }
-    /// Removes the files of the segments before `end`, the oldest first.
-    os::trouble trim(std::uint64_t end, std::uint64_t& removed) {
+    /// Gives up the segments before `end`, the oldest first.
+    os::trouble trim(segment_supply& to, std::uint64_t end, std::uint64_t& removed) {
         for (removed = 0; oldest() < end; ++removed) {
-            if (auto t = in_.remove(format::file_name(oldest()))) return t;
+            if (auto t = to.give_back(oldest(), in_use(oldest()))) return t;
             set_oldest(oldest() + 1);
         }
         return removed > 0 ? in_.sync() : os::trouble{};
     }
 
 private:
+    /// Mapped by somebody who reads it. Nobody begins to from now on: all groups are past it.
+    bool in_use(std::uint64_t number) {
+        std::lock_guard lock{mutex_};
+        const auto at = mapped_.find(number);
+        return at != mapped_.end() && !at->second.expired();
+    }
+
     os::directory& in_;
     format::segment_header like_{.number = 0};
     sys::atomic<std::uint64_t> oldest_{0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The end of a journal, where records are added: writes them, and goes on in a new segment when one
-// is full. Of the new segment only the file exists until the old one is sealed and synced; so
-// what was never synced is in the last segment in use, and nowhere else.
+// is full. The old one is sealed first and synced later, by whoever syncs next; a few may wait for
+// that, in order.
 //
 //   ... records ... │ spare, for accepts │ closing room │     at the end of a segment
 //
@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -27,29 +28,40 @@
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/recover.hpp>
 #include <penstock/durable/detail/segment_cache.hpp>
+#include <penstock/durable/detail/segment_supply.hpp>
 #include <penstock/durable/segment.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
+/// What a sync takes to disk, the oldest first, and the offset it reaches.
+struct unsynced {
+    static constexpr std::size_t most = 4;  // sealed ones, beside the tail
+    std::array<std::shared_ptr<segment>, most + 1> segments;
+    std::size_t count = 0;
+    std::uint64_t end = 0;
+};
+
 class writer {
 public:
-    writer(os::directory& in, segment_cache& segments, progress& done,
+    writer(os::directory& in, segment_cache& segments, segment_supply& supply, progress& done,
            const catalog& known) noexcept
-        : in_{in}, segments_{segments}, done_{done}, known_{known} {}
+        : in_{in}, segments_{segments}, supply_{supply}, done_{done}, known_{known} {}
 
     /// The file of segment 1 of a journal that doesn't exist yet.
     void create(std::uint64_t segment_bytes) {
-        format::segment_header like{.number = 0};
-        like.segment_bytes = segment_bytes;
-        like.journal_id = in_.files()->random();
-        segments_.set_like(like);
-        epoch_ = in_.files()->random();
-        segment::create(in_, header_of(1)).raise_if_any(in_.path());
+        format::segment_header first;
+        first.number = 1;
+        first.segment_bytes = segment_bytes;
+        first.journal_id = in_.files()->random();
+        first.epoch = in_.files()->random();
+        first.boot = in_.files()->boot();
+        first.crc = first.sum();
+        segment::create(in_, first).raise_if_any(in_.path());
     }
 
     /// Goes on where recovery ended, under an epoch that no earlier opening used.
-    void open(const recovered& from, bool created) {
+    void open(recovered&& from, bool created) {
         segments_.set_like(from.tail->header());
         segments_.add(from.tail);
         tail_ = from.tail;
@@ -64,36 +76,89 @@ public:
             seal();  // the next segment will begin with a snapshot
         }
         if (!created) {
-            const format::opening_payload change{from.epoch, in_.files()->random()};
+            const format::opening_payload change{
+                from.epoch, in_.files()->random(), in_.files()->boot()};
             const auto bytes = std::as_bytes(std::span{&change, 1});
             if (!sealed_) {
-                write({.type = format::record_type::opening}, bytes);
-                write({.type = format::record_type::opening}, bytes);
+                put({.type = format::record_type::opening}, bytes);
+                put({.type = format::record_type::opening}, bytes);
             }
             epoch_ = change.after;  // of a sealed segment: its successor's header names it
         }
         sync_tail();
+        format::segment_header like = tail_->header();
+        like.epoch = epoch_;
+        supply_.begin(like);
+        for (auto& spare : from.spares) supply_.add_spare(std::move(spare));
     }
 
-    /// ok, no_space (nothing has changed), failed (for good).
-    status append(const format::record_header& h, std::span<const std::byte> payload) {
-        if (done_.failed()) return status::failed;
-        const std::uint64_t n = format::record_bytes(payload.size());
-        const bool is_accept = h.type == format::record_type::accept;
-        if (!fits(n + spare_room())) {
-            const os::trouble t = roll();
-            if (t && !(t.no_space() && is_accept && fits(n))) {
-                if (t.no_space()) return status::no_space;
-                done_.fail(t);
-                return status::failed;
-            }
-        }
-        write(h, payload);
-        return status::ok;
+    /// Whether a record with that payload needs a new segment while as many wait for their sync as
+    /// may: then one has to sync first.
+    [[nodiscard]] bool crowded(std::uint64_t payload) const noexcept {
+        return sealed_count_ == unsynced::most &&
+               !fits(format::record_bytes(payload) + spare_room());
     }
+
+    /// Room for a record of that payload: ok, no_space (nothing has changed), failed (for good).
+    status make_room(format::record_type type, std::uint64_t payload) {
+        if (done_.failed()) return status::failed;
+        const std::uint64_t n = format::record_bytes(payload);
+        if (fits(n + spare_room())) return status::ok;
+        const os::trouble t = roll();
+        if (!t || (t.no_space() && type == format::record_type::accept && fits(n)))
+            return status::ok;
+        if (t.no_space()) return status::no_space;
+        done_.fail(t);
+        return status::failed;
+    }
+    /// Where the payload of the next record goes, once there is room.
+    [[nodiscard]] std::byte* room() const noexcept {
+        std::byte* const to = tail_->page().data + at_ + sizeof(format::record_header);
+        sys::wrote(to);
+        return to;
+    }
+    /// Appends the record whose payload is in place.
+    void commit(format::record_header h) noexcept {
+        const std::uint64_t synced = done_.synced();
+        const std::uint64_t here = offset_of(0);
+        h.time = in_.files()->wall_time();
+        // The header was on disk before the segment had its name.
+        h.synced = synced < here ? 0
+                                 : static_cast<std::uint32_t>(std::max<std::uint64_t>(
+                                       synced - here, format::records_start));
+        format::commit(tail_->page(), at_, epoch_, h);
+        at_ += format::record_bytes(h.bytes);
+        done_.set_appended(end());
+    }
+    /// Appends a record, once there is room.
+    void put(format::record_header h, std::span<const std::byte> payload) noexcept {
+        h.bytes = static_cast<std::uint32_t>(payload.size());
+        if (!payload.empty()) std::memcpy(room(), payload.data(), payload.size());
+        commit(h);
+    }
+
+    /// What is not known to be on disk.
+    [[nodiscard]] unsynced to_sync() const noexcept {
+        unsynced u;
+        for (std::size_t i = 0; i < sealed_count_; ++i) u.segments[u.count++] = sealed_segments_[i];
+        u.segments[u.count++] = tail_;
+        u.end = end();
+        return u;
+    }
+    /// The sealed segments up to this number are.
+    void synced_up_to(std::uint64_t number) noexcept {
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < sealed_count_; ++i) {
+            auto s = std::move(sealed_segments_[i]);
+            if (s->number() > number) sealed_segments_[kept++] = std::move(s);
+        }
+        sealed_count_ = kept;
+    }
+    /// The offset of the segment that is written to.
+    [[nodiscard]] std::uint64_t tail_begins() const noexcept { return offset_of(0); }
+    [[nodiscard]] bool anything_sealed() const noexcept { return sealed_count_ > 0; }
 
     [[nodiscard]] std::uint64_t end() const noexcept { return offset_of(at_); }
-    [[nodiscard]] const std::shared_ptr<segment>& tail() const noexcept { return tail_; }
     [[nodiscard]] std::uint64_t segment_bytes() const noexcept {
         return segments_.like().segment_bytes;
     }
@@ -116,25 +181,11 @@ private:
         return !sealed_ && at_ + n + format::closing_room <= segment_bytes();
     }
 
-    void write(format::record_header h, std::span<const std::byte> payload) noexcept {
-        const std::uint64_t synced = done_.synced();
-        const std::uint64_t here = offset_of(0);
-        h.bytes = static_cast<std::uint32_t>(payload.size());
-        h.time = in_.files()->wall_time();
-        h.synced = synced > here ? static_cast<std::uint32_t>(synced - here) : 0;
-        const format::page p = tail_->page();
-        std::byte* const to = p.data + at_ + sizeof h;
-        sys::wrote(to);
-        if (!payload.empty()) std::memcpy(to, payload.data(), payload.size());
-        format::commit(p, at_, epoch_, h);
-        at_ += format::record_bytes(payload.size());
-        done_.set_appended(end());
-    }
     void write_snapshot(std::span<const std::byte> payload) noexcept {
-        write({.type = format::record_type::snapshot}, payload);
+        put({.type = format::record_type::snapshot}, payload);
     }
     void seal() noexcept {
-        write({.type = format::record_type::seal}, {});
+        put({.type = format::record_type::seal}, {});
         sealed_ = true;
     }
     void sync_tail() {
@@ -143,34 +194,19 @@ private:
         done_.raise_synced(end());
     }
 
-    [[nodiscard]] format::segment_header header_of(std::uint64_t number) const {
-        format::segment_header h;
-        h.number = number;
-        h.segment_bytes = segments_.like().segment_bytes;
-        h.journal_id = segments_.like().journal_id;
-        h.epoch = epoch_;
-        h.created = in_.files()->wall_time();
-        h.crc = h.sum();
-        return h;
-    }
-
-    /// No space: nothing has changed. Other trouble: the journal is broken. Takes as long as writing
-    /// and syncing a segment of zeros.
+    /// No space: nothing has changed. Other trouble: the journal is broken.
     os::trouble roll() noexcept try {
-        const std::uint64_t number = tail_->number() + 1;
-        if (auto t = segment::create(in_, header_of(number))) return t;
-        auto next = std::make_shared<segment>();
-        if (auto fault = next->open(in_, number, segments_.like(), true))
-            return fault.trouble ? fault.trouble : os::trouble{EIO, "open"};
         // What may throw comes before what may not be half done.
         const byte_writer first = known_.snapshot();
+        std::shared_ptr<segment> next;
+        if (auto t = supply_.take(next)) return t;
         segments_.add(next);
         if (!sealed_) seal();
-        if (auto t = tail_->sync()) return t;
+        PENSTOCK_ASSERT(sealed_count_ < unsynced::most, "a segment must be synced before this one");
+        sealed_segments_[sealed_count_++] = std::move(tail_);
         tail_ = std::move(next);
         at_ = format::records_start;
         sealed_ = false;
-        done_.raise_synced(offset_of(0));
         write_snapshot(first.bytes());
         return {};
     } catch (const std::bad_alloc&) {
@@ -179,6 +215,7 @@ private:
 
     os::directory& in_;
     segment_cache& segments_;
+    segment_supply& supply_;
     progress& done_;
     const catalog& known_;
 
@@ -186,6 +223,8 @@ private:
     std::uint64_t at_ = 0;
     std::uint64_t epoch_ = 0;
     bool sealed_ = false;
+    std::array<std::shared_ptr<segment>, unsynced::most> sealed_segments_;  // not synced yet
+    std::size_t sealed_count_ = 0;
 };
 
 }  // namespace detail

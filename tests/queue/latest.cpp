@@ -12,8 +12,10 @@
 
 #include <doctest/doctest.h>
 
+#include <penstock/core/manual_clock.hpp>
 #include <penstock/queue/latest.hpp>
 
+#include "support/coroutine.hpp"
 #include "support/flow.hpp"
 #include "support/tracked.hpp"
 
@@ -222,4 +224,85 @@ TEST_CASE("shared values that readers hold while they are replaced are destroyed
     }
     CHECK(tracked::alive() == alive);
     CHECK(count.misuses() == 0);
+}
+
+TEST_CASE("changed answers at once where there is a newer value, and waits where there is none") {
+    latest<int> last{1};
+    std::uint64_t seen = 0;
+    CHECK(last.changed(seen) == 1);
+    std::optional<int> got;
+    std::jthread waits{[&] { got = last.changed(seen); }};
+    last.write(2);
+    waits.join();
+    CHECK(got == 2);
+    CHECK_FALSE(last.read_newer(seen));
+}
+
+TEST_CASE("a wait for a change ends by a stop and by time, without a value") {
+    using namespace std::chrono_literals;
+    latest<std::string> last;
+    std::uint64_t seen = 0;
+    std::stop_source stop;
+    std::jthread stopped{[&] {
+        std::uint64_t own = 0;
+        CHECK_FALSE(last.changed(own, stop.get_token()));
+    }};
+    penstock::manual_clock time;
+    std::jthread timed{[&] { CHECK_FALSE(last.changed_for(seen, 1h, {}, time)); }};
+    until([&] { return time.sleepers() == 1; });
+    time.advance(1h);
+    timed.join();
+    stop.request_stop();
+    stopped.join();
+    last.write("here");
+    CHECK(*last.changed_for(seen, 0s) == "here");
+}
+
+TEST_CASE(
+    "coroutines wait for a change, all of them, and see each value that they are in time for") {
+    latest<int> last;
+    std::vector<int> a, b;
+    std::stop_source stop;
+    const auto watch = [](latest<int>& of, std::vector<int>& into, std::stop_token s) -> coroutine {
+        std::uint64_t seen = 0;
+        while (auto v = co_await of.async_changed(seen, s)) into.push_back(*v);
+    };
+    coroutine one = watch(last, a, stop.get_token()), two = watch(last, b, stop.get_token());
+    for (int i = 1; i <= 3; ++i) last.write(i);
+    CHECK(a == std::vector<int>{1, 2, 3});
+    CHECK(b == a);
+    two.destroy();
+    last.write(4);
+    CHECK(a.back() == 4);
+    stop.request_stop();
+    CHECK(one.done());
+}
+
+TEST_CASE_TEMPLATE("who waits for changes always comes to see the last one", T, int, std::string) {
+    constexpr int writes = 2000;
+    auto value = [](int i) {
+        if constexpr (std::is_same_v<T, int>)
+            return i;
+        else
+            return std::to_string(i);
+    };
+    latest<T> last;
+    std::atomic<bool> other_is_done{false};
+    in_threads(4, [&](std::size_t who) {
+        if (who < 2) {
+            for (int i = 0; i < writes; ++i) last.write(value(1));
+            if (who == 1) {
+                other_is_done = true;
+            } else {
+                until([&] { return other_is_done.load(); });
+                last.write(value(7));
+            }
+        } else {
+            std::uint64_t seen = 0;
+            int changes = 1;
+            while (*last.changed(seen) != value(7)) ++changes;
+            CHECK(changes <= 2 * writes + 1);
+            CHECK_FALSE(last.read_newer(seen));
+        }
+    });
 }

@@ -26,10 +26,15 @@ public:
             return coroutine{std::coroutine_handle<promise_type>::from_promise(*this)};
         }
         std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept {
-            ended.store(true);
-            return {};
-        }
+        struct at_end {
+            static constexpr bool await_ready() noexcept { return false; }
+            // From here on the frame may be destroyed by another thread.
+            [[gnu::noinline]] void await_suspend(std::coroutine_handle<promise_type> h) noexcept {
+                h.promise().ended.store(true);
+            }
+            static constexpr void await_resume() noexcept {}
+        };
+        at_end final_suspend() noexcept { return {}; }
         void return_void() noexcept {}
         void unhandled_exception() { std::terminate(); }
         std::atomic<bool> ended{false};
@@ -52,7 +57,7 @@ public:
     void destroy() {
         if (handle_) std::exchange(handle_, nullptr).destroy();
     }
-    /// It has run to its end, though the thread that ran it may still be on its way out of it.
+    /// It has run to its end, and may be destroyed.
     [[nodiscard]] bool done() const { return handle_.promise().ended.load(); }
 
 private:

@@ -7,11 +7,14 @@
 //
 //   std::uint64_t seen = 0;
 //   if (auto q = last.read_newer(seen)) show(*q);  // only if it is not the one seen
+//   while (auto q = last.changed(seen, stop)) show(*q);                 // waits for a newer one
+//   while (auto q = co_await last.async_changed(seen, stop)) show(*q);  // a coroutine does
 //
 // T trivially copyable: copied by words into one of a few buffers, no memory but these. Any other
 // T: std::shared_ptr<const T>, one allocation a write. Both test true when there is one; *q is it.
 //
-// Cost      write: three read-modify-writes and the copy. read: two lines and the copy, no store.
+// Cost      write: three read-modify-writes and the copy, and a load to see that nobody waits. read:
+//           two lines and the copy, no store. changed: as any wait (core/waiter.hpp).
 //           Shared: write an allocation and two read-modify-writes, read two of them; a value goes
 //           when it was replaced and its last reader lets go of it, in the thread that does so.
 // Threads   Everything but construction and destruction may overlap.
@@ -59,11 +62,12 @@
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/detail/seqlock.hpp>
 #include <penstock/queue/detail/shared_cell.hpp>
+#include <penstock/queue/detail/watched.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
 template <class T, std::size_t Buffers>
-class latest {
+class latest : public detail::watched<latest<T, Buffers>, std::optional<T>> {
     static_assert(Buffers >= 2, "one buffer is read while another is written: 2 or more");
 
 public:
@@ -83,7 +87,8 @@ public:
                 if (!take(b, version)) continue;
                 b.words.store(value);
                 b.stamp.store(2 * version, std::memory_order_release);  // (F), with (R) and (K)
-                return publish(version, i % Buffers);
+                publish(version, i % Buffers);
+                return this->notify();
             }
             if (last_version() > version) return;  // I3
             sys::pause();
@@ -147,7 +152,7 @@ private:
 
 template <class T, std::size_t Buffers>
     requires(!std::is_trivially_copyable_v<T>)
-class latest<T, Buffers> {
+class latest<T, Buffers> : public detail::watched<latest<T, Buffers>, std::shared_ptr<const T>> {
 public:
     using value_type = T;
     using element = std::shared_ptr<const T>;
@@ -162,6 +167,7 @@ public:
         auto room = detail::shared_cell<T>::make();
         cell_.put(std::move(room), std::move(value),
                   next_.fetch_add(1, std::memory_order_relaxed));  // a number
+        this->notify();
     }
     void write(const T& value) { write(T(value)); }
 

@@ -188,7 +188,8 @@ inline constexpr std::uint64_t closing_room =
 [[nodiscard]] inline std::uint32_t record_sum(std::uint64_t epoch, std::uint64_t segment,
                                               std::uint64_t at, std::uint64_t word,
                                               const std::byte* record, std::size_t n) noexcept {
-    return crc32c_state{}.add(epoch).add(segment).add(at).add(word).add(record + 8, n - 8).value();
+    const std::uint64_t seed[]{epoch, segment, at, word};
+    return crc32c_state{}.add(seed, sizeof seed).add(record + 8, n - 8).value();
 }
 
 /// Where a segment's bytes are and how its records are summed there.
@@ -203,12 +204,13 @@ inline void commit(const page& in, std::uint64_t at, std::uint64_t epoch,
                    const record_header& header) noexcept {
     std::byte* const p = in.data + at;
     const std::uint64_t n = record_bytes(header.bytes);
-    std::uint64_t word;
-    record_header copy = header;
-    copy.crc = 0;
-    std::memcpy(&word, &copy, 8);
-    std::memcpy(p + 8, reinterpret_cast<const std::byte*>(&copy) + 8, sizeof copy - 8);
-    std::memset(p + sizeof copy + header.bytes, 0, n - sizeof copy - header.bytes);
+    // Put together in registers: eight bytes read back from smaller stores would wait for those.
+    std::uint64_t word = std::uint64_t{static_cast<std::uint8_t>(header.type)} << 32 |
+                         std::uint64_t{header.flags} << 40 | std::uint64_t{header.stream} << 48;
+    const std::uint64_t rest[]{header.bytes | std::uint64_t{header.topic} << 32,
+                               static_cast<std::uint64_t>(header.time), header.synced};
+    std::memcpy(p + 8, rest, sizeof rest);
+    for (std::byte* pad = p + sizeof header + header.bytes; pad != p + n; ++pad) *pad = {};
     word |= record_sum(epoch, in.number, at, word, p, n);
     sys::wrote(p);
     // Pairs with the acquire in read: the commit word comes last.

@@ -58,7 +58,7 @@ public:
                          std::uint64_t bytes, Fill&& fill) {
         std::uint64_t end = 0;
         {
-            std::unique_lock<sys::mutex> lock;
+            std::unique_lock lock{append_mutex_, std::defer_lock};
             if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
             if (stream.closed.load(std::memory_order_relaxed))
                 return status::closed;  // by the mutex
@@ -79,7 +79,7 @@ public:
     template <class Settle>
     status accept(Settle&& settle, std::uint64_t& end) {
         accept_payload payload{};
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::accept, sizeof payload); !s) return s;
         if (const status s = settle(payload); !s) return s;
         writer_.put({.type = format::record_type::accept}, std::as_bytes(std::span{&payload, 1}));
@@ -93,7 +93,7 @@ public:
     template <class Settle>
     status several(std::span<const std::byte> records, std::span<const stream_state* const> sent_to,
                    std::span<const accept_payload> accepts, Settle&& settle, std::uint64_t& end) {
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         const format::record_header h{.type = format::record_type::several};
         if (const status s = enter(lock, h.type, records.size()); !s) return s;
         for (const stream_state* const s : sent_to) {
@@ -109,7 +109,7 @@ public:
     /// Moves a group's cursor, at the earliest to the oldest segment; `move` is told where to.
     template <class Move>
     status seek(std::uint32_t group, std::uint64_t to, Move&& move, std::uint64_t& end) {
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         struct {
             std::uint32_t group, zero;
             std::uint64_t low;
@@ -128,7 +128,7 @@ public:
     /// Room for a message that the calling thread fills in; the journal is its own until it commits
     /// or gives up.
     status reserve(const stream_state& stream, std::uint64_t bytes, std::span<std::byte>& room) {
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
         if (stream.closed.load(std::memory_order_relaxed)) return status::closed;  // by the mutex
         room = {writer_.room(), static_cast<std::size_t>(bytes)};
@@ -163,7 +163,7 @@ public:
         s.id = 1;  // for its size
         byte_writer payload;
         s.write(payload);
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         declared(enter(lock, format::record_type::stream, payload.bytes().size()));
         if (const stream_entry* there = known_.stream(name)) {
             if (there->type != type)
@@ -197,7 +197,7 @@ public:
         group_entry g{.stream = stream.id, .name = name};
         byte_writer payload;
         g.write(payload);
-        std::unique_lock<sys::mutex> lock;
+        std::unique_lock lock{append_mutex_, std::defer_lock};
         declared(enter(lock, format::record_type::group, payload.bytes().size()));
         for (group_entry& there : known_.groups) {
             if (there.stream == stream.id && there.name == name) {

@@ -2,7 +2,7 @@
 // The end of a journal as its users share it: appends under one mutex, their safety by the policy,
 // and the work that helps: preparing segments, syncing full ones and by interval.
 //
-//   std::unique_lock<sys::mutex> lock;
+//   std::unique_lock lock{append_mutex_, std::defer_lock};
 //   if (const status s = enter(lock, h.type, n); !s) return s;  // room for a payload of n bytes
 //   std::memcpy(writer_.room(), bytes, n);
 //   writer_.commit(h);
@@ -89,10 +89,13 @@ public:
         if (reserved_by_me()) return status::would_block_self;
         const os::trouble t = supply_.prepare();  // an append that needs it will try again
         std::uint64_t full = 0;
+        std::shared_ptr<segment> first;
         {
             std::lock_guard lock{append_mutex_};
             if (writer_.anything_sealed()) full = writer_.tail_begins();
+            if (!std::exchange(populated_, true)) first = writer_.tail();
         }
+        if (first) first->populate();  // later ones are when they are made
         status s = full > 0 ? sync_to(full) : status{status::ok};
         if (s && options_.sync == sync::interval && done_.appended() > done_.synced() &&
             (interval_passed() || done_.appended() - done_.synced() >= options_.interval.bytes))
@@ -152,7 +155,7 @@ protected:
     status enter(std::unique_lock<sys::mutex>& lock, format::record_type type,
                  std::uint64_t payload) {
         if (reserved_by_me()) return status::would_block_self;
-        lock = std::unique_lock{append_mutex_};
+        lock.lock();
         for (; !closed() && writer_.crowded(payload); lock.lock()) {
             lock.unlock();
             if (const status s = sync_to(done_.appended()); !s) return s;
@@ -256,6 +259,7 @@ protected:
     sys::mutex append_mutex_;  // guards what follows
     catalog known_;
     writer writer_{directory_, segments_, supply_, done_, known_};
+    bool populated_ = false;                         // the segment that the journal was opened with
     sys::atomic<const void*> reserved_by_{nullptr};  // who holds the mutex for a reservation
 
 private:

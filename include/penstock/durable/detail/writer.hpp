@@ -158,6 +158,7 @@ public:
     [[nodiscard]] std::uint64_t tail_begins() const noexcept { return offset_of(0); }
     [[nodiscard]] bool anything_sealed() const noexcept { return sealed_count_ > 0; }
 
+    [[nodiscard]] const std::shared_ptr<segment>& tail() const noexcept { return tail_; }
     [[nodiscard]] std::uint64_t end() const noexcept { return offset_of(at_); }
     [[nodiscard]] std::uint64_t segment_bytes() const noexcept {
         return segments_.like().segment_bytes;

@@ -139,7 +139,7 @@ std::string number(double v) {
     else if (v >= 1e4)
         std::snprintf(text, sizeof text, "%gk", v / 1e3);
     else
-        std::snprintf(text, sizeof text, "%.3g", v);
+        std::snprintf(text, sizeof text, v < 1000 ? "%.3g" : "%.4g", v);
     return text;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// rigtorp's SPSCQueue and MPMCQueue, in no Debian package: benchmarks/run --rigtorp PATH.
+// rigtorp's SPSCQueue and MPMCQueue, in no Debian package: benchmarks/run --peers PATH.
 #include "../support/queue_cells.hpp"
 
 #if BENCH_RIGTORP
-#include <MPMCQueue.h>
-#include <SPSCQueue.h>
+#include <rigtorp/MPMCQueue.h>
+#include <rigtorp/SPSCQueue.h>
 
 namespace bench {
 
@@ -44,6 +44,6 @@ void families::rigtorp(queue_cells& q) {
 }  // namespace bench
 #else
 void bench::families::rigtorp(queue_cells& q) {
-    q.missing("rigtorp's SPSCQueue and MPMCQueue", "none: benchmarks/run --rigtorp PATH");
+    q.missing("rigtorp's SPSCQueue and MPMCQueue", "none: benchmarks/run --peers PATH");
 }
 #endif

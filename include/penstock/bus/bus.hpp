@@ -34,12 +34,14 @@
 //           subscriptions that name them.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include <penstock/bus/detail/answer.hpp>
 #include <penstock/bus/detail/direct.hpp>
 #include <penstock/bus/detail/inbox.hpp>
 #include <penstock/bus/detail/registry.hpp>
@@ -50,6 +52,8 @@
 #include <penstock/bus/subscription.hpp>
 #include <penstock/bus/topic.hpp>
 #include <penstock/channel/ends.hpp>
+#include <penstock/core/clock.hpp>
+#include <penstock/core/result.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 
@@ -62,11 +66,16 @@ public:
     bus& operator=(const bus&) = delete;
     ~bus() { close(); }
 
-    /// The topic of that name, made if it is new.
+    /// The topic of that name, made if it is new. The options are this handle's and its copies'.
     template <class T>
-    [[nodiscard]] penstock::topic<T> topic(std::string_view name) {
+    [[nodiscard]] penstock::topic<T> topic(std::string_view name, topic_options options = {}) {
         detail::check_message<T>();
-        return {home_, home_->resolve<T>(name)};
+        const detail::topic_state& is = home_->resolve<T>(name);
+        if (!options.mandatory && options.unrouted.empty()) return {home_, is, nullptr};
+        return {home_, is,
+                std::make_shared<const detail::when_unrouted>(
+                    options.mandatory,
+                    options.unrouted.empty() ? nullptr : &home_->resolve<T>(options.unrouted))};
     }
 
     /// As topic<T>(name).publish(value), for a name that is only known when it is published.
@@ -101,6 +110,40 @@ public:
     [[nodiscard]] receiver<message<T>> subscribe(std::string_view pattern,
                                                  subscribe_options<T> options = {});
 
+    /// Direct, and not seen by the publisher: what only taps get, nobody got.
+    template <class T, class Handler>
+    subscription tap(std::string_view pattern, Handler&& h) {
+        return call_directly<T>(pattern, subscribe_options<T>{}, std::forward<Handler>(h), false);
+    }
+
+    /// What matches is published to that topic as well: the same message, which keeps its own topic's
+    /// name. Throws std::invalid_argument if the pattern matches `to`: it would feed itself. (So would
+    /// a circle of several pipes, which is not found.)
+    template <class T>
+    subscription pipe(std::string_view pattern, std::string_view to);
+
+    /// Answers requests to that topic. Several who reply compete, where their options name a group;
+    /// else each is asked, and the first answer counts.
+    template <class Question, class Handler>
+    subscription reply(std::string_view name, Handler&& h) {
+        return reply<Question>(name, reply_options{}, std::forward<Handler>(h));
+    }
+    template <class Question, class Handler>
+    subscription reply(std::string_view name, reply_options options, Handler&& h);
+
+    /// Asks, and waits for the answer: its own status when there is none (no_subscribers, full, closed,
+    /// timed_out, stopped; failed: the handler threw, or nobody will answer any more).
+    template <class Answer, class Question, class Rep, class Period>
+    result<Answer> request(std::string_view name, Question q, std::chrono::duration<Rep, Period> d,
+                           const sys::stop_token& stop = {}, clock_ref by = {});
+
+    /// Waits until nothing is queued for handlers and none of them runs: ok, or timed_out. It says
+    /// nothing about direct handlers, receivers, and publishers that go on.
+    template <class Rep, class Period>
+    status quiesce_for(std::chrono::duration<Rep, Period> d, clock_ref by = {}) {
+        return home_->quiesce(deadline::after(by, d));
+    }
+
     /// No more messages are published (closed); handlers finish what is queued, and then end. What
     /// waits for a receiver stays for it. False: called by a handler of this bus; then it waits for
     /// nobody.
@@ -109,7 +152,8 @@ public:
 
 private:
     template <class T, class F>
-    subscription call_directly(std::string_view pattern, subscribe_options<T>&& options, F&& f);
+    subscription call_directly(std::string_view pattern, subscribe_options<T>&& options, F&& f,
+                               bool counts = true);
     template <class T>
     subscription queue_for(std::string_view pattern, subscribe_options<T>&& options, handler<T> h);
 
@@ -122,4 +166,5 @@ private:
 
 }  // namespace penstock::inline PENSTOCK_ABI
 
+#include <penstock/bus/detail/request.hpp>
 #include <penstock/bus/detail/subscribe.hpp>

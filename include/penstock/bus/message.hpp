@@ -15,10 +15,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include <penstock/bus/detail/shared_name.hpp>
+#include <penstock/bus/detail/tracker.hpp>
 #include <penstock/core/config.hpp>
 #include <penstock/core/sync.hpp>
 
@@ -29,8 +31,13 @@ template <class T>
 struct parcel {
     template <class U>
     parcel(const shared_name& where, U&& what) : topic{where}, value(std::forward<U>(what)) {}
+    ~parcel() {
+        if (tracked) tracked->message_gone();
+    }
+    parcel(const parcel&) = delete;
     sys::atomic<std::size_t> readers{1};
     shared_name topic;
+    std::shared_ptr<tracker> tracked;
     T value;
 };
 

@@ -16,6 +16,7 @@
 
 #include <penstock/bus/executor.hpp>
 #include <penstock/bus/handler.hpp>
+#include <penstock/bus/message_key.hpp>
 #include <penstock/channel/overflow.hpp>
 #include <penstock/core/clock.hpp>
 #include <penstock/core/function.hpp>
@@ -41,6 +42,18 @@ struct subscribe_options {
     unique_function<bool(const T&)> where{};
     /// Subscriptions of one pattern and one group share its messages: each goes to one of them.
     std::string group{};
+    /// Of messages with equal keys one is handled at a time, in the order in which they came: a
+    /// member of the message or a function of it, hashed by std::hash. In a group, or on its own.
+    message_key<T> key{};
+    /// Most messages of one key that may wait; 0: only `capacity` limits them.
+    std::size_t per_key = 0;
+    /// Of a group's members one at a time gets messages; when it goes, the next takes over.
+    bool single_active = false;
+    /// How many messages this member handles at once, on its executor; never two of one key.
+    std::size_t prefetch = 1;
+    /// Only the newest message matters: one that comes takes the place of one that waits, which
+    /// counts as dropped. For a queue of its own, without capacity and overflow.
+    bool latest = false;
     /// Where the handler runs: direct, own_thread, or an executor, which must outlive it.
     executor_ref executor{};
     /// Of the queue; exact.
@@ -51,6 +64,21 @@ struct subscribe_options {
     handler<T> on_drop{};
     /// For receive_for and receive_until of a pulled subscription.
     clock_ref clock{};
+};
+
+/// What happens to a message that nobody listens to.
+struct topic_options {
+    /// publish throws no_subscribers_error.
+    bool mandatory = false;
+    /// It is published to that topic instead, which is of the same type.
+    std::string unrouted{};
+};
+
+/// Of one who replies; each as in subscribe_options.
+struct reply_options {
+    std::string group{};
+    executor_ref executor{};
+    std::size_t capacity = 1024;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -50,6 +50,12 @@ public:
     /// Ends it. True: no handler of it is running any more. False: the caller is in it.
     bool cancel() noexcept { return !is_ || is_->cancel(); }
 
+    /// Ends it without waiting for a handler that runs, wherever it is called: its captures go when
+    /// it returns.
+    void cancel_without_waiting() noexcept {
+        if (is_) is_->cancel_without_waiting();
+    }
+
     /// Whether it gets messages: not after cancel, nor after the bus has closed.
     [[nodiscard]] bool active() const { return is_ && is_->active(); }
     /// Also after it has ended.

@@ -29,6 +29,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -38,6 +39,7 @@
 #include <penstock/bus/detail/registry.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/published.hpp>
+#include <penstock/bus/receipt.hpp>
 #include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -103,7 +105,21 @@ published publish_by_name(registry& home, std::string_view name, T&& value, cons
     return publish_to(home, made, e, p);
 }
 
+struct when_unrouted {
+    when_unrouted(bool m, const topic_state* t) noexcept : mandatory{m}, to{t} {}
+    bool mandatory;
+    const topic_state* to;
+};
+
 }  // namespace detail
+
+/// A message to a mandatory topic, and nobody who listens.
+class no_subscribers_error : public std::runtime_error {
+public:
+    explicit no_subscribers_error(const std::string& topic)
+        : runtime_error{
+              "penstock: nobody listens to the topic \"" + topic + "\", which is mandatory"} {}
+};
 
 template <class T>
 class topic {
@@ -113,28 +129,53 @@ public:
     /// May wait for room where a queue's overflow is block, until `stop`.
     published publish(T&& value, const sys::stop_token& stop = {}) const {
         detail::envelope<T> e{std::move(value), to().name};
-        return detail::publish_to(*home_, to(), e, {true, stop});
+        return routed(e, {true, stop});
     }
     published publish(const T& value, const sys::stop_token& stop = {}) const {
         detail::envelope<T> e{value, to().name};
-        return detail::publish_to(*home_, to(), e, {true, stop});
+        return routed(e, {true, stop});
     }
     /// Never waits: a full queue rejects it, whatever its overflow, unless that drops.
     published try_publish(T&& value) const {
         detail::envelope<T> e{std::move(value), to().name};
-        return detail::publish_to(*home_, to(), e, {false, {}});
+        return routed(e, {false, {}});
     }
     published try_publish(const T& value) const {
         detail::envelope<T> e{value, to().name};
-        return detail::publish_to(*home_, to(), e, {false, {}});
+        return routed(e, {false, {}});
+    }
+
+    /// As publish, and says what becomes of it at each subscriber.
+    [[nodiscard]] receipt publish_tracked(T value, const sys::stop_token& stop = {}) const {
+        auto by = std::make_shared<detail::tracker>();
+        detail::envelope<T> e{std::move(value), to().name};
+        e.track(by);
+        const published p = routed(e, {true, stop});
+        by->expect(p.queued());
+        return {std::move(by), p};
     }
 
     [[nodiscard]] const std::string& name() const noexcept { return *to().name; }
 
 private:
     friend class bus;
-    topic(std::shared_ptr<detail::registry> home, const detail::topic_state& state) noexcept
-        : home_{std::move(home)}, state_{&state} {}
+    topic(std::shared_ptr<detail::registry> home, const detail::topic_state& state,
+          std::shared_ptr<const detail::when_unrouted> options) noexcept
+        : home_{std::move(home)}, state_{&state}, options_{std::move(options)} {}
+
+    published routed(detail::envelope<T>& e, const detail::patience& p) const {
+        const published answer = detail::publish_to(*home_, to(), e, p);
+        return options_ && answer.status() == status::no_subscribers ? unrouted(e, p) : answer;
+    }
+    [[gnu::noinline, gnu::cold]] published unrouted(detail::envelope<T>& e,
+                                                    const detail::patience& p) const {
+        if (options_->to) {
+            const published answer = detail::publish_to(*home_, *options_->to, e, p);
+            if (answer.status() != status::no_subscribers) return answer;
+        }
+        if (options_->mandatory) throw no_subscribers_error{name()};
+        return published{detail::tally{}};
+    }
 
     [[nodiscard]] const detail::topic_state& to() const noexcept {
         PENSTOCK_ASSERT(home_, "this topic was moved from: copy it instead");
@@ -143,6 +184,7 @@ private:
 
     std::shared_ptr<detail::registry> home_;
     const detail::topic_state* state_;  // lives as long as home
+    std::shared_ptr<const detail::when_unrouted> options_;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

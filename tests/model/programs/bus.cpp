@@ -8,12 +8,15 @@
 #include <vector>
 
 #include <penstock/bus/bus.hpp>
+#include <penstock/bus/detail/answer.hpp>
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/keyed_lane.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/detail/topic_state.hpp>
+#include <penstock/bus/detail/tracker.hpp>
 #include <penstock/bus/message.hpp>
 #include <penstock/bus/thread_pool.hpp>
 
@@ -236,6 +239,61 @@ MODEL_PROGRAM("bus: who joins idle is seen by the next publisher", {}) {
     MODEL_CHECK(caught_up || m->woken == 1);
 }
 
+MODEL_PROGRAM("bus: whoever ends, the next active member finds what came meanwhile", {}) {
+    test_executor pool;
+    detail::members all{true};
+    const auto a = std::make_shared<test_member>(pool), b = std::make_shared<test_member>(pool);
+    all.join(a);
+    all.join(b);
+    MODEL_CHECK(all.take_idle() == a);  // it runs
+    sys::atomic<int> queue{0};
+    const auto wake = [&] {
+        if (const auto idle = all.take_idle()) idle->wake();
+    };
+    model::threads(
+        [&] {
+            queue.store(1, std::memory_order_relaxed);
+            wake();
+        },
+        [&] {
+            all.remove(*a);
+            MODEL_CHECK(all.activate_next(*a));
+            if (queue.load(std::memory_order_relaxed) == 1) wake();
+        });
+    MODEL_CHECK(a->woken == 0);
+    MODEL_CHECK(b->woken == 1);
+}
+
+// ---- Keys ----
+
+struct by_parity {
+    int operator()(const int& v) const { return v % 2; }
+};
+MODEL_PROGRAM("bus: of one key one message is in work, and the next is not forgotten",
+              {.departures = 8}) {
+    detail::keyed_lane<int, by_parity> lane{
+        by_parity{}, {2, 0, penstock::overflow::block, [](message<int>&&) {}}};
+    const detail::shared_name name{"x"};
+    int in_work = 0, handled = 0;
+    for (const int v : {1, 3}) {
+        detail::envelope<int> e{v, name};
+        message<int> m = e.share();
+        MODEL_CHECK(lane.try_send(std::move(m)));
+    }
+    const auto work = [&] {
+        while (auto t = lane.take()) {
+            sys::wrote(&in_work);
+            ++in_work;
+            handled = 10 * handled + *t->what;
+            (void)lane.done(t->claim);
+        }
+    };
+    model::threads(work, work);
+    work();
+    MODEL_CHECK(in_work == 2);
+    MODEL_CHECK(handled == 13);
+}
+
 // ---- Messages ----
 
 MODEL_PROGRAM("bus: the last reader frees a message after all others have read", {}) {
@@ -272,6 +330,42 @@ MODEL_PROGRAM("bus: a refused value comes back after the others have let go of i
             e.give_back();
             const payload taken = std::move(mine);  // and frees it, if it is his
         });
+}
+
+// ---- Receipts ----
+
+MODEL_PROGRAM("bus: who finds a message settled sees what its handlers did", {}) {
+    detail::tracker t;
+    int done = 0;
+    model::threads(
+        [&] {
+            sys::wrote(&done);
+            done = 1;
+            t.settle(detail::outcome::handled);
+        },
+        [&] { t.expect(1); },
+        [&] {
+            if (!t.settled()) return;
+            sys::read(&done);
+            MODEL_CHECK(done == 1);
+            MODEL_CHECK(t.count(detail::outcome::handled) == 1);
+        });
+    MODEL_CHECK(t.settled());
+}
+MODEL_PROGRAM("bus: who waits for a receipt is woken",
+              {.barriers = barriers::both, .departures = 8}) {
+    detail::tracker t;
+    model::threads([&] { t.settle(detail::outcome::handled); }, [&] { t.expect(1); },
+                   [&] { MODEL_CHECK(t.wait({}, {})); });
+}
+MODEL_PROGRAM("bus: an answer reaches who asked, once",
+              {.barriers = barriers::both, .departures = 8}) {
+    detail::answer_slot<int> slot;
+    model::threads([&] { slot.give(7); }, [&] { slot.nobody_will(); },
+                   [&] {
+                       const auto a = slot.wait({}, {});
+                       MODEL_CHECK(a ? *a == 7 : a.status() == penstock::status::failed);
+                   });
 }
 
 // ---- The pool ----

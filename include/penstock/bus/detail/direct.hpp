@@ -23,10 +23,11 @@ template <class T, class F>
 class direct_listener final : public listener<T>, public subscriber, private gate {
 public:
     template <class G>
-    direct_listener(registry& home, pattern by, subscribe_options<T>&& options, G&& f)
+    direct_listener(registry& home, pattern by, subscribe_options<T>&& options, G&& f, bool counts)
         : listener<T>{type_of<T>, std::move(by), std::move(options.group)},
           gate{home.visits()},
           home_{home},
+          counts_{counts},
           filters_{static_cast<bool>(options.where)},
           where_{std::move(options.where)} {
         handler_.emplace(std::forward<G>(f));
@@ -39,7 +40,7 @@ public:
             if (!filters_ || where_(e.view())) {
                 call_handler<T>(*handler_, e);
                 handled_.add(v.number());
-                handled = true;
+                handled = counts_;
             }
         } catch (...) {
             has_failed(e, t);
@@ -52,11 +53,12 @@ public:
     void finish() override { cancel(); }
 
     bool cancel() override {
-        {
-            const auto lock = home_.lock();
-            if (std::exchange(attached_, false)) home_.detach(*this);
-        }
+        leave();
         return gate::close();
+    }
+    void cancel_without_waiting() override {
+        leave();
+        gate::shut_without_waiting();
     }
 
     [[nodiscard]] bool active() const override { return !gate::closed(); }
@@ -71,10 +73,17 @@ public:
     [[nodiscard]] registry& home() const override { return home_; }
 
 private:
+    void leave() {
+        const auto lock = home_.lock();
+        if (std::exchange(attached_, false)) home_.detach(*this);
+    }
+
     [[gnu::noinline, gnu::cold]] void has_failed(const envelope<T>& e, tally& t) noexcept {
         failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        ++t.failed;
-        t.why = status::failed;
+        if (counts_) {
+            ++t.failed;
+            t.why = status::failed;
+        }
         home_.report(e.topic(), this->by());
     }
 
@@ -85,6 +94,7 @@ private:
 
     registry& home_;
     bool attached_ = true;  // by the registry's lock
+    const bool counts_;     // for the publisher: not what taps
     const bool filters_;
     unique_function<bool(const T&)> where_;  // by the gate
     std::optional<F> handler_;               // by the gate

@@ -33,9 +33,16 @@ public:
     [[nodiscard]] const T& view() const noexcept { return *seen_; }
     [[nodiscard]] const std::string& topic() const noexcept { return *topic_; }
 
+    /// Before it is shared.
+    void track(std::shared_ptr<tracker> by) noexcept { tracked_ = std::move(by); }
+    void settle(outcome o) const noexcept {
+        if (message_.parcel_ && message_.parcel_->tracked) message_.parcel_->tracked->settle(o);
+    }
+
     const message<T>& share() {
         if (!message_) {
             message_ = message<T>{made()};
+            message_.parcel_->tracked = tracked_;
             seen_ = &message_.value();
         }
         return message_;
@@ -60,6 +67,7 @@ private:
     }
 
     message<T> message_;
+    std::shared_ptr<tracker> tracked_;
     const T* seen_;
     T* movable_ = nullptr;
     const std::string* topic_;

@@ -60,6 +60,13 @@ public:
     /// caller is one of those inside, or one of those inside waits for the caller.
     bool close() {
         if (gone_.load(std::memory_order_acquire)) return true;  // (W), pairs with (E)
+        shut_without_waiting();
+        return wait_outside();
+    }
+
+    /// Lets nobody in any more. The last one out ends the callbacks; it may be the caller, here.
+    void shut_without_waiting() {
+        if (gone_.load(std::memory_order_acquire)) return;  // (W), pairs with (E)
         state expected = open;
         state_.compare_exchange_strong(expected, closing, std::memory_order_seq_cst);
         all_.barrier();
@@ -68,7 +75,6 @@ public:
             state_.store(shut, std::memory_order_seq_cst);
         }
         end_if_last();
-        return wait_outside();
     }
 
     [[nodiscard]] bool closed() const noexcept {

@@ -2,9 +2,9 @@
 // The queue of a subscription, and the members that compete for what is in it: one for a
 // subscription of its own, any number for a group.
 //
-//   publish ──► deliver ──► channel<message<T>> ──┬─► member, run by its executor (detail/worker.hpp)
-//                    │                            ├─► member with a thread of its own
-//                    └─► idle members: wake one   └─► receiver (pulled)
+//   publish ──► deliver ──► lane ──┬─► member, run by its executor  (detail/worker.hpp)
+//                    │             ├─► member with a thread of its own
+//                    └─► idle members: wake one     └─► receiver (pulled)
 //
 // detail/members.hpp says who waits where, and why no wake is lost.
 //
@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/lane.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/bus/detail/registry.hpp>
@@ -32,8 +33,7 @@ namespace detail {
 template <class T>
 class inbox final : public listener<T>, private gate {
 public:
-    using queue_type = channel<message<T>>;
-    using ends = shared_channel<message<T>, typename queue_type::storage_type>;
+    using ends = typename channel_lane<T>::ends;
 
     inbox(registry& home, pattern by, subscribe_options<T>&& o)
         : listener<T>{type_of<T>, std::move(by), std::move(o.group)},
@@ -44,13 +44,9 @@ public:
           tells_drops_{static_cast<bool>(o.on_drop)},
           where_{std::move(o.where)},
           on_drop_{std::move(o.on_drop)},
-          ends_{{.capacity = o.capacity,
-                 .overflow = o.overflow,
-                 .on_drop = [this](message<T>&& m) { drop(std::move(m)); },
-                 .clock = o.clock}} {
-        // The inbox counts as a receiver: the channel ends with the last member, of whatever kind.
-        ends_.receivers.store(1, std::memory_order_relaxed);  // nobody else is here yet
-    }
+          keyed_{static_cast<bool>(o.key)},
+          lane_{keyed_ ? o.key.lane({o.capacity, o.per_key, o.overflow, to_drop()}) : made(o)},
+          members_{o.single_active} {}
 
     // ---- the publishers' side
 
@@ -59,14 +55,14 @@ public:
         return false;
     }
 
-    void end_intake() override { pipe().close(); }
+    void end_intake() override { lane_->close(); }
 
     void finish() override {
         for (auto& m : members_.copy())
             if (m->pulled) return;  // what is in is for those who pull, in their own time
         // If an executor refused the last wake, this is the next try.
         wake_one({});
-        (void)rest_.wait([this] { return pipe().size_approx() == 0; }, [] { return false; });
+        (void)rest_.wait([this] { return lane_->size() == 0; }, [] { return false; });
         for (auto& m : members_.copy()) m->cancel();
         (void)end_if_left();  // also where somebody else is just ending it
     }
@@ -75,11 +71,14 @@ public:
 
     /// Throws if somebody with these options can't be a member of this group.
     void admit(const subscribe_options<T>& o) const {
-        const char* why = o.capacity != pipe().capacity() ? "another capacity"
-                          : o.overflow != overflow_       ? "another overflow"
-                          : o.where && !filters_          ? "a where, and the first member had none"
-                          : o.on_drop && !tells_drops_ ? "an on_drop, and the first member had none"
-                                                       : nullptr;
+        const char* why =
+            o.capacity != lane_->capacity()      ? "another capacity"
+            : o.overflow != overflow_            ? "another overflow"
+            : static_cast<bool>(o.key) != keyed_ ? "a key, or none, other than the first member"
+            : o.single_active != members_.one_at_a_time() ? "another single_active"
+            : o.where && !filters_                        ? "a where, and the first member had none"
+            : o.on_drop && !tells_drops_ ? "an on_drop, and the first member had none"
+                                         : nullptr;
         if (!why) return;
         std::string text{"penstock: a member of the group \""};
         text.append(this->group()).append("\" on \"").append(this->by().text());
@@ -98,7 +97,7 @@ public:
             if (members_.all_left()) home_.detach(*this);
         }
         if (members_.all_left()) {
-            pipe().close();
+            lane_->close();
         } else {
             catch_up();
         }
@@ -109,16 +108,32 @@ public:
     /// what is still queued to on_drop.
     bool end_if_left() { return !members_.all_left() || gate::close(); }
 
-    /// For a member on an executor: a message, or it is idle from now on.
-    std::optional<message<T>> next(member_base& me) {
-        const auto look = [this]() -> std::optional<message<T>> {
-            if (auto m = pipe().try_receive()) return std::move(*m);
-            return std::nullopt;
-        };
+    void shut_if_left() {
+        if (members_.all_left()) gate::shut_without_waiting();
+    }
+
+    bool rests(const deadline& until) override {
+        return static_cast<bool>(rest_.wait(
+            [this] { return lane_->size() == 0 && members_.all_rest(); }, [] { return false; },
+            until));
+    }
+    [[nodiscard]] std::uint64_t taken_in() const noexcept override {
+        return received_.load(std::memory_order_relaxed);  // a count; compared when all rest
+    }
+
+    /// For a member with a handler: a message, or it is idle from now on. To be given back.
+    std::optional<taken<T>> next(member_base& me) {
+        const auto look = [this] { return lane_->take(); };
         auto m = look();
         if (!m) m = members_.rest_unless(me, look);
         if (!m) rested();
         return m;
+    }
+    void done(void* claim) noexcept { (void)lane_->done(claim); }
+
+    /// Who was the only active one has ended completely: the next takes over.
+    void take_over(const member_base& from) {
+        if (members_.activate_next(from)) catch_up();
     }
 
     /// Somebody has found the queue empty, or left.
@@ -126,7 +141,7 @@ public:
 
     /// For a new member, or in place of one who has left: he was woken by what is queued, if at all.
     void catch_up() {
-        if (pipe().size_approx() > 0) wake_one({});
+        if (lane_->size() > 0) wake_one({});
     }
 
     /// Posts an idle member, if there is one. Whoever is not idle looks again before he is.
@@ -141,16 +156,16 @@ public:
         }
     }
 
-    [[nodiscard]] queue_type& pipe() noexcept { return ends_.pipe; }
-    [[nodiscard]] const queue_type& pipe() const noexcept { return ends_.pipe; }
-    [[nodiscard]] ends& shared() noexcept { return ends_; }
+    [[nodiscard]] bool closed() const { return lane_->closed(); }
+    /// For those who pull; none of the keyed ones does.
+    [[nodiscard]] ends& shared() noexcept { return static_cast<channel_lane<T>&>(*lane_).shared(); }
     [[nodiscard]] registry& home() const noexcept { return home_; }
 
     void add_to(subscription_counts& c) const {
         c.received = received_.load(std::memory_order_relaxed);  // counts; they carry nothing
         c.rejected = rejected_.load(std::memory_order_relaxed);
         c.dropped = dropped_.load(std::memory_order_relaxed);
-        c.queued = pipe().size_approx();
+        c.queued = lane_->size();
     }
 
 private:
@@ -180,6 +195,17 @@ private:
         rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
     }
 
+    unique_function<void(message<T>&&)> to_drop() {
+        return [this](message<T>&& m) { drop(std::move(m)); };
+    }
+    std::unique_ptr<lane<T>> made(subscribe_options<T>& o) {
+        return std::make_unique<channel_lane<T>>(channel_options<message<T>>{
+            .capacity = o.capacity,
+            .overflow = o.overflow,
+            .on_drop = to_drop(),
+            .clock = o.clock});
+    }
+
     [[nodiscard]] bool drops() const noexcept {
         return overflow_ == overflow::drop_newest || overflow_ == overflow::drop_oldest;
     }
@@ -201,13 +227,13 @@ private:
 
     status offer(envelope<T>& e, const patience& p) {
         message<T> m = e.share();
-        const status answer = pipe().try_send(std::move(m));
+        const status answer = lane_->try_send(std::move(m));
         if (answer != status::full || overflow_ != overflow::block || !p.may_wait) return answer;
         if (visitor::serves(this)) return status::would_block_self;
         executor_ref server;
         const before_wait verdict = members_.begin_wait(server);
         if (verdict == before_wait::refused) return status::would_block_self;
-        const status waited = pipe().send(std::move(m), p.stop);
+        const status waited = lane_->send(std::move(m), p.stop);
         if (verdict == before_wait::counted) server.end_wait();
         return waited;
     }
@@ -216,8 +242,9 @@ private:
     void drop(message<T>&& m) noexcept {
         dropped_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
         if (visitor::top()) ++visitor::top()->dropped;
-        if (!tells_drops_) return;
         envelope<T> e{std::move(m)};
+        e.settle(outcome::dropped);
+        if (!tells_drops_) return;
         try {
             on_drop_(e);
         } catch (...) {
@@ -226,7 +253,7 @@ private:
     }
 
     void last_out() noexcept override {
-        while (auto m = pipe().receive()) drop(std::move(*m));  // closed: it ends
+        while (auto m = lane_->leftover()) drop(std::move(*m));
         where_ = nullptr;
         on_drop_ = {};
         rested();
@@ -238,7 +265,8 @@ private:
     const bool tells_drops_;
     unique_function<bool(const T&)> where_;  // by the gate
     handler<T> on_drop_;                     // by the gate
-    ends ends_;
+    const bool keyed_;
+    const std::unique_ptr<lane<T>> lane_;
     waiter rest_;
     members members_;
 

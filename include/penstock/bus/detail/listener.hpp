@@ -16,6 +16,7 @@
 #include <penstock/bus/detail/visitor.hpp>
 #include <penstock/bus/pattern.hpp>
 #include <penstock/bus/published.hpp>
+#include <penstock/core/clock.hpp>
 #include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -45,6 +46,11 @@ public:
     virtual void end_intake() = 0;
     /// Waits until handlers have handled what is in, and have ended. After end_intake().
     virtual void finish() = 0;
+
+    /// Whether nothing is queued for handlers and none of them runs; waits for it until then.
+    [[nodiscard]] virtual bool rests(const deadline&) { return true; }
+    /// Grows with each message taken in.
+    [[nodiscard]] virtual std::uint64_t taken_in() const noexcept { return 0; }
 
     [[nodiscard]] const type_id& type() const noexcept { return type_; }
     [[nodiscard]] const pattern& by() const noexcept { return pattern_; }
@@ -97,6 +103,8 @@ public:
 
     /// Ends it, once or again. True: no callback of it is running any more.
     virtual bool cancel() = 0;
+    /// The same, but no callback is waited for.
+    virtual void cancel_without_waiting() = 0;
     [[nodiscard]] virtual bool active() const = 0;
     [[nodiscard]] virtual subscription_counts counts() const = 0;
     [[nodiscard]] virtual const listener_base& listens() const = 0;

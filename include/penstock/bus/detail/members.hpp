@@ -4,8 +4,11 @@
 //   publisher: puts a message in; if (auto m = all.take_idle()) m->wake();
 //   member:    if (auto m = all.rest_unless(me, [&] { return queue.try_receive(); })) handle(*m);
 //
-// A member on an executor sleeps by not being posted: it stands in the list of the idle, and has at
-// most one task in flight. (Members with a thread, and receivers, sleep on the channel.)
+// A member with a handler sleeps by not being woken: it stands in the list of the idle, as often as it
+// may handle messages at once (prefetch) and has no task in flight. (Receivers sleep on the channel.)
+//
+// single_active: of the members only the first is ever in the list, until it has ended completely;
+// then the next is put there, and looks for what is queued.
 //
 // No wake between "the queue is empty" and "I am idle" is lost. Enlist, look again, then rest:
 //   publisher: puts a message in, looks for an idle member (N)
@@ -37,18 +40,20 @@ namespace detail {
 
 class member_base {
 public:
-    explicit member_base(executor_ref e, bool pulls = false) noexcept : runs_on{e}, pulled{pulls} {}
+    explicit member_base(executor_ref e, bool pulls = false, std::size_t at_once = 1) noexcept
+        : runs_on{e}, pulled{pulls}, prefetch{at_once} {}
     member_base(const member_base&) = delete;
     member_base& operator=(const member_base&) = delete;
     virtual ~member_base() = default;
 
     [[nodiscard]] virtual std::shared_ptr<member_base> self() = 0;
-    /// Posts the task that handles what is in. Only where `runs_on` is to be posted to.
+    /// Starts one more round of handling what is in. Not where it is pulled.
     virtual void wake() = 0;
     virtual bool cancel() = 0;
 
     const executor_ref runs_on;
     const bool pulled;
+    const std::size_t prefetch;
     bool joined = false;  // by the mutex of its `members`
 };
 
@@ -56,13 +61,32 @@ class members {
 public:
     using member = std::shared_ptr<member_base>;
 
+    explicit members(bool one_at_a_time = false) noexcept : one_at_a_time_{one_at_a_time} {}
+
     void join(const member& m) {
         std::lock_guard lock{mutex_};
         all_.reserve(all_.size() + 1);
-        resting_.reserve(all_.size() + 1);  // so that going idle allocates nothing
+        resting_.reserve(places_ + m->prefetch);  // so that going idle allocates nothing
+        places_ += m->prefetch;
         all_.push_back(m);
         m->joined = true;
-        if (m->runs_on.posts()) enlist(m);
+        if (!one_at_a_time_) {
+            enlist(m);
+        } else if (!active_) {
+            active_ = m.get();
+            enlist(m);
+        }
+    }
+
+    [[nodiscard]] bool one_at_a_time() const noexcept { return one_at_a_time_; }
+
+    /// Who left has ended completely. True: he was the active one, and another is it now.
+    bool activate_next(const member_base& ended) {
+        std::lock_guard lock{mutex_};
+        if (active_ != &ended) return false;
+        active_ = all_.empty() ? nullptr : all_.front().get();
+        if (active_) enlist(all_.front());
+        return active_ != nullptr;
     }
 
     /// True if it was one of them.
@@ -71,8 +95,9 @@ public:
         std::lock_guard lock{mutex_};
         if (!std::exchange(m.joined, false)) return false;
         std::erase_if(all_, is_it);
-        if (std::erase_if(resting_, is_it) > 0)
-            idle_.fetch_sub(1, std::memory_order_relaxed);  // late: a publisher looks for nothing
+        places_ -= m.prefetch;
+        const auto rested = std::erase_if(resting_, is_it);
+        idle_.fetch_sub(rested, std::memory_order_relaxed);  // late: a publisher looks for nothing
         all_left_ = all_.empty();
         return true;
     }
@@ -108,10 +133,19 @@ public:
         return m;
     }
 
+    /// No member with a handler is at work. Those who pull don't say.
+    [[nodiscard]] bool all_rest() const {
+        std::lock_guard lock{mutex_};
+        std::size_t expected = 0;
+        for (const member& m : all_)
+            if (!m->pulled && (!one_at_a_time_ || m.get() == active_)) expected += m->prefetch;
+        return resting_.size() == expected;
+    }
+
     /// It could not be woken.
     void put_back(const member& m) {
         std::lock_guard lock{mutex_};
-        if (m->joined) enlist(m);
+        if (m->joined) enlist_once(m);
     }
 
     [[nodiscard]] std::vector<member> copy() const {
@@ -130,6 +164,10 @@ public:
 
 private:
     void enlist(const member& m) {
+        if (!m->pulled)
+            for (std::size_t n = m->prefetch; n > 0; --n) enlist_once(m);
+    }
+    void enlist_once(const member& m) {
         resting_.push_back(m);
         idle_.fetch_add(1, std::memory_order_acquire);  // (E), pairs with (N)
     }
@@ -137,7 +175,10 @@ private:
     sys::atomic<std::size_t> idle_{0};  // how many rest, or more
     mutable sys::mutex mutex_;
     std::vector<member> all_;
-    std::vector<member> resting_;
+    std::vector<member> resting_;  // once for each task that it may have
+    std::size_t places_ = 0;       // of all members
+    const bool one_at_a_time_;
+    const member_base* active_ = nullptr;  // one_at_a_time: also while he ends
     bool all_left_ = false;
 };
 

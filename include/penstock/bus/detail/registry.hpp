@@ -189,6 +189,27 @@ public:
         return true;
     }
 
+    /// Until all queues were found at rest, one after the other, while nothing came in.
+    [[nodiscard]] status quiesce(const deadline& until) {
+        for (;;) {
+            std::vector<std::shared_ptr<listener_base>> all;
+            {
+                const change by{*this};
+                all = listeners_;
+            }
+            const auto taken_in = [&] {
+                std::uint64_t n = 0;
+                for (auto& l : all) n += l->taken_in();
+                return n;
+            };
+            const auto before = taken_in();
+            for (auto& l : all)
+                if (!l->rests(until)) return status::timed_out;
+            if (taken_in() == before) return status::ok;
+            if (until.passed()) return status::timed_out;
+        }
+    }
+
     void report(std::string_view topic, const pattern& by) noexcept {
         if (!on_error_) return;
         try {

@@ -15,14 +15,16 @@
 namespace penstock::inline PENSTOCK_ABI {
 
 template <class T, class F>
-subscription bus::call_directly(std::string_view by, subscribe_options<T>&& options, F&& f) {
+subscription bus::call_directly(std::string_view by, subscribe_options<T>&& options, F&& f,
+                                bool counts) {
     if (!options.group.empty() || options.on_drop || options.overflow != overflow::block ||
-        options.capacity != subscribe_options<T>{}.capacity)
+        options.key || options.per_key > 0 || options.single_active || options.prefetch != 1 ||
+        options.latest || options.capacity != subscribe_options<T>{}.capacity)
         throw std::invalid_argument{
-            "penstock: group, capacity, overflow and on_drop need a queue, which a direct handler "
+            "penstock: group, key, prefetch, latest, capacity, overflow and on_drop need a queue, which a direct handler "
             "has not: name an .executor"};
     auto made = std::make_shared<detail::direct_listener<T, std::decay_t<F>>>(
-        *home_, pattern{by}, std::move(options), std::forward<F>(f));
+        *home_, pattern{by}, std::move(options), std::forward<F>(f), counts);
     const auto lock = home_->lock();
     if (home_->closed()) return {};
     home_->attach(made);
@@ -33,6 +35,19 @@ template <class T, class Make>
 auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& member_of) {
     using inbox = detail::inbox<T>;
     const pattern checked{by};
+    if (options.latest) {
+        if (!options.group.empty() || options.key || options.overflow != overflow::block ||
+            options.capacity != subscribe_options<T>{}.capacity)
+            throw std::invalid_argument{
+                "penstock: latest keeps one message, the newest, for one subscription: without group, "
+                "key, capacity and overflow"};
+        options.capacity = 1;
+        options.overflow = overflow::drop_oldest;
+    }
+    if (options.single_active && options.group.empty())
+        throw std::invalid_argument{"penstock: single_active is about the members of a .group"};
+    if (options.per_key > 0 && !options.key)
+        throw std::invalid_argument{"penstock: per_key limits the messages of a .key"};
     if (options.capacity == 0)
         throw std::invalid_argument{"penstock: a subscription's queue needs a capacity above 0"};
 
@@ -43,7 +58,7 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
     if (!options.group.empty()) {
         box = std::static_pointer_cast<inbox>(
             home_->find_group(detail::type_of<T>, checked, options.group));
-        if (box && box->pipe().closed()) box = nullptr;  // a receiver of it closed the old one
+        if (box && box->closed()) box = nullptr;  // a receiver of it closed the old one
     }
     const bool fresh = !box;
     if (fresh) {
@@ -58,6 +73,7 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
         member->start();
     } catch (...) {
         box->remove(*member);
+        box->take_over(*member);
         if (fresh) home_->detach(*box);
         throw;
     }
@@ -67,9 +83,14 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
 template <class T>
 subscription bus::queue_for(std::string_view by, subscribe_options<T>&& options, handler<T> h) {
     const executor_ref on = options.executor;
+    const std::size_t at_once = options.prefetch;
+    if (at_once == 0 || (at_once > 1 && on.is_own_thread()))
+        throw std::invalid_argument{
+            "penstock: prefetch is how many messages a member handles at once: 1 for own_thread, 1 or "
+            "more for an executor"};
     auto member =
         join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
-            return std::make_shared<detail::worker<T>>(home_, box, on, std::move(h));
+            return std::make_shared<detail::worker<T>>(home_, box, on, at_once, std::move(h));
         });
     if (member) member->catch_up();
     return subscription{home_, std::move(member)};
@@ -80,6 +101,10 @@ receiver<message<T>> bus::subscribe(std::string_view by, subscribe_options<T> op
     if (!options.executor.is_direct())
         throw std::invalid_argument{
             "penstock: an .executor needs a handler to run, and there is none: pass it last"};
+    if (options.key || options.single_active || options.prefetch != 1)
+        throw std::invalid_argument{
+            "penstock: key, single_active and prefetch need to know when a message is done: pass a "
+            "handler"};
     auto member =
         join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
             return std::make_shared<detail::puller<T>>(home_, box);

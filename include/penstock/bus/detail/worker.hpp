@@ -26,8 +26,8 @@ class worker final
       private gate {
 public:
     worker(std::shared_ptr<registry> home, std::shared_ptr<inbox<T>> from, executor_ref on,
-           handler<T> h)
-        : member_base{on},
+           std::size_t at_once, handler<T> h)
+        : member_base{on, false, at_once},
           gate{from->home().visits()},
           home_{std::move(home)},
           inbox_{std::move(from)},
@@ -46,9 +46,21 @@ public:
 
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
     void wake() override {
-        runs_on.post([self = this->shared_from_this()] { self->run(); });
+        if (runs_on.is_own_thread()) {
+            woken_.store(true, std::memory_order_relaxed);  // the bell orders what it finds
+            bell_.notify_one();
+        } else {
+            runs_on.post([self = this->shared_from_this()] { self->run(); });
+        }
     }
 
+    void cancel_without_waiting() override {
+        const bool mine = inbox_->leave(*this);
+        if (mine) thread_.request_stop();
+        gate::shut_without_waiting();
+        inbox_->shut_if_left();
+        if (mine && thread_.joinable()) thread_.detach();  // it holds what it needs, and ends
+    }
     bool cancel() override {
         const bool mine = inbox_->leave(*this);  // whoever takes it out also ends its thread
         if (mine) thread_.request_stop();
@@ -77,29 +89,29 @@ public:
 private:
     static constexpr int batch = 64;
 
-    /// One task.
+    /// One task, or one turn of the thread.
     void run() {
-        const inside here{*this, inbox_.get()};
-        if (!here) return;  // it has ended; whoever ended it woke another member
-        for (int n = 1;; ++n) {
-            auto m = inbox_->next(*this);
-            if (!m) return;
-            handle(std::move(*m));
-            if (gate::closed()) break;
-            if (n % batch == 0 && posted_again()) return;
+        {
+            const inside here{*this, inbox_.get()};
+            if (!here) return;  // it has ended; whoever ended it woke another member
+            for (int n = 1;; ++n) {
+                auto m = inbox_->next(*this);
+                if (!m) return;
+                handle(std::move(m->what));
+                inbox_->done(m->claim);
+                if (gate::closed()) break;
+                if (n % batch == 0 && posted_again()) return;
+            }
         }
         inbox_->rested();
+        inbox_->catch_up();  // the next of its key, which nobody else was woken for
     }
 
     /// The thread of its own.
     void live(const sys::stop_token& stop) {
-        const inside here{*this, inbox_.get()};
-        while (here && !gate::closed()) {
-            auto m = inbox_->pipe().receive(stop);
-            if (!m) break;
-            handle(std::move(*m));
-        }
-        inbox_->rested();
+        while (bell_.wait([this] { return woken_.exchange(false, std::memory_order_relaxed); },
+                          [] { return false; }, {}, stop))
+            run();
     }
 
     void handle(message<T>&& m) noexcept {
@@ -107,13 +119,16 @@ private:
         try {
             handler_(e);
             handled_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+            e.settle(outcome::handled);
         } catch (...) {
             failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+            e.settle(outcome::failed);
             inbox_->home().report(e.topic(), inbox_->by());
         }
     }
 
     bool posted_again() noexcept {
+        if (runs_on.is_own_thread()) return false;
         try {
             wake();
             return true;
@@ -122,12 +137,17 @@ private:
         }
     }
 
-    void last_out() noexcept override { handler_ = {}; }
+    void last_out() noexcept override {
+        handler_ = {};
+        inbox_->take_over(*this);
+    }
 
     const std::shared_ptr<registry> home_;
     const std::shared_ptr<inbox<T>> inbox_;
     handler<T> handler_;  // by the gate
     sys::thread thread_;
+    sys::atomic<bool> woken_{false};
+    waiter bell_;
     sys::atomic<std::uint64_t> handled_{0};
     sys::atomic<std::uint64_t> failed_{0};
 };

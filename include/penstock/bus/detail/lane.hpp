@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a queued subscription, or group, keeps its messages in, as its inbox sees it.
+//
+//   channel_lane   a channel: whoever is free takes the next one          (this header)
+//   keyed_lane     by key: never two of one key at once, each in order    detail/keyed_lane.hpp
+//
+// take() hands out a message with a claim, which goes back by done() when it has been handled; a
+// channel_lane has nothing to remember.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <penstock/bus/message.hpp>
+#include <penstock/channel/ends.hpp>
+#include <penstock/core/status.hpp>
+#include <penstock/core/sync_wait.hpp>
+
+namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
+
+/// A message on its way to a handler.
+template <class T>
+struct taken {
+    message<T> what;
+    void* claim = nullptr;
+};
+
+template <class T>
+class lane {
+public:
+    lane() = default;
+    lane(const lane&) = delete;
+    lane& operator=(const lane&) = delete;
+    virtual ~lane() = default;
+
+    /// As channel::try_send and channel::send. What is dropped goes to the inbox's drop().
+    virtual status try_send(message<T>&& m) = 0;
+    virtual status send(message<T>&& m, const sys::stop_token& stop) = 0;
+
+    [[nodiscard]] virtual std::optional<taken<T>> take() = 0;
+    /// True: a message that had to wait for this one may be there.
+    virtual bool done(void* claim) noexcept = 0;
+
+    virtual void close() = 0;
+    [[nodiscard]] virtual bool closed() const = 0;
+    [[nodiscard]] virtual std::size_t size() const = 0;
+    [[nodiscard]] virtual std::size_t capacity() const = 0;
+    /// What is left, one after the other, whatever its key. Closed, and nobody takes any more.
+    [[nodiscard]] virtual std::optional<message<T>> leftover() = 0;
+};
+
+template <class T>
+class channel_lane final : public lane<T> {
+public:
+    using channel_type = channel<message<T>>;
+    using ends = shared_channel<message<T>, typename channel_type::storage_type>;
+
+    explicit channel_lane(channel_options<message<T>> options) : ends_{std::move(options)} {
+        // The inbox counts as a receiver: the channel ends with the last member, of whatever kind.
+        ends_.receivers.store(1, std::memory_order_relaxed);  // nobody else is here yet
+    }
+
+    status try_send(message<T>&& m) override { return pipe().try_send(std::move(m)); }
+    status send(message<T>&& m, const sys::stop_token& stop) override {
+        return pipe().send(std::move(m), stop);
+    }
+    std::optional<taken<T>> take() override {
+        if (auto m = pipe().try_receive()) return taken<T>{std::move(*m)};
+        return std::nullopt;
+    }
+    bool done(void*) noexcept override { return false; }
+
+    void close() override { pipe().close(); }
+    [[nodiscard]] bool closed() const override { return ends_.pipe.closed(); }
+    [[nodiscard]] std::size_t size() const override { return ends_.pipe.size_approx(); }
+    [[nodiscard]] std::size_t capacity() const override { return ends_.pipe.capacity(); }
+    std::optional<message<T>> leftover() override {
+        if (auto m = pipe().receive()) return std::move(*m);  // closed: it ends
+        return std::nullopt;
+    }
+
+    /// For those who pull.
+    [[nodiscard]] ends& shared() noexcept { return ends_; }
+
+private:
+    channel_type& pipe() noexcept { return ends_.pipe; }
+    ends ends_;
+};
+
+}  // namespace detail
+}  // namespace penstock::inline PENSTOCK_ABI

@@ -377,6 +377,24 @@ void add_changes(bench::suite& s) {
                 [] { return publishing_beside(change::here); });
 }
 
+void say_what_is_missing([[maybe_unused]] bench::suite& s) {
+#if !BENCH_BOOST
+    s.missing("boost signals2", "libboost-dev");
+#endif
+#if !BENCH_SIGCPP
+    s.missing("sigc++", "libsigc++-3.0-dev");
+#endif
+#if !BENCH_EVENTPP
+    s.missing("eventpp", "none: benchmarks/run --peers PATH");
+#endif
+#if !BENCH_SIGSLOT
+    s.missing("sigslot", "none: benchmarks/run --peers PATH");
+#endif
+#if !BENCH_ENTT
+    s.missing("EnTT", "none: benchmarks/run --peers PATH");
+#endif
+}
+
 void add_goals(bench::suite& s) {
     using kind = bench::goal::kind;
     for (const char* n : {"1", "3", "10"})
@@ -431,5 +449,6 @@ int main(int argc, char** argv) {
     add_changes(s);
     add_patterns(s);
     add_goals(s);
+    say_what_is_missing(s);
     return s.run();
 }

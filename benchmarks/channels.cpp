@@ -16,6 +16,7 @@
 #include <penstock/queue/mpmc_ring.hpp>
 #include <penstock/queue/spsc_ring.hpp>
 
+#include "channels/coroutines.hpp"
 #include "support/bench.hpp"
 #include "support/channel_cells.hpp"
 
@@ -284,6 +285,21 @@ void add_loads(bench::suite& s) {
     }
 }
 
+void say_what_is_missing([[maybe_unused]] bench::suite& s) {
+#if !BENCH_MOODYCAMEL
+    s.missing("moodycamel BlockingConcurrentQueue", "libconcurrentqueue-dev");
+#endif
+#if !BENCH_READERWRITERQUEUE
+    s.missing("moodycamel BlockingReaderWriterQueue", "libreaderwriterqueue-dev");
+#endif
+#if !BENCH_TBB
+    s.missing("TBB concurrent_bounded_queue", "libtbb-dev");
+#endif
+#if !BENCH_ASIO
+    s.missing("Asio's channel", "libasio-dev");
+#endif
+}
+
 void add_goals(bench::suite& s) {
     const std::string any = "channel( over spsc_ring)?";
     s.expect({.cell = "blocking 1 to 1", .ours = any, .bar = 0.5});
@@ -309,7 +325,9 @@ int main(int argc, char** argv) {
     bench::suite s{argc, argv};
     add_flows(s);
     add_wakes(s);
+    bench::add_coroutines(s);
     add_loads(s);
     add_goals(s);
+    say_what_is_missing(s);
     return s.run();
 }

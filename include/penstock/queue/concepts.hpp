@@ -37,6 +37,12 @@ concept closable_queue = queue<Q> && requires(Q& q, const Q& seen) {
     { seen.drained() } -> std::same_as<bool>;
 };
 
+/// A queue that knows how many elements were ever pushed, exactly while nobody pushes.
+template <class Q>
+concept counting_queue = queue<Q> && requires(const Q& seen) {
+    { seen.pushed_approx() } -> std::same_as<std::uint64_t>;
+};
+
 /// A ring whose elements are shared: every reader that has joined sees each, as const T&.
 template <class B>
 concept broadcast =

@@ -59,6 +59,10 @@ public:
     [[nodiscard]] static bool before(Cursor a, Cursor b) noexcept {
         return static_cast<std::make_signed_t<Cursor>>(static_cast<Cursor>(a - b)) < 0;
     }
+    /// How many cursors come before it; wraps with the type.
+    [[nodiscard]] std::uint64_t count(Cursor c) const noexcept {
+        return std::uint64_t{c >> lap_bits_} * capacity() + index(c);
+    }
     /// How many elements lie in [from, to); 0 if `to` is before `from`.
     [[nodiscard]] std::uint64_t distance(Cursor from, Cursor to) const noexcept {
         if (!before(from, to)) return 0;

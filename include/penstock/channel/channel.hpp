@@ -3,237 +3,219 @@
 // a clean end. Usually used through its two ends, channel/ends.hpp; by itself it is both of them.
 //
 //   channel<job> jobs{{.capacity = 1024}};
-//   if (!jobs.send(job{7})) return;              // waits while 1,024 are queued; false: closed
+//   if (!jobs.send(job{7})) return;               // waits while 1,024 are queued; false: closed
 //   while (auto j = jobs.receive(stop)) run(*j);  // waits; ends when closed and drained
 //   jobs.close();
 //
-// Cost      The storage's, plus one load to see that nobody sleeps. A sleeper is woken by the
-//           thread that sends, at 7 us; a sleeping side costs no CPU (core/waiter.hpp).
+// Cost      The storage's, plus one load to see that nobody sleeps, and in receive another to see
+//           that nobody waits for quiescence. A sleeper is woken by the thread that sends, at 7 us;
+//           a sleeping side costs no CPU (core/wait_policy.hpp). A batch wakes as many as it has
+//           elements, at once.
 // Threads   Everything may overlap, as far as the storage's roles allow: with spsc_ring one thread
-//           at a time sends and one receives; close() belongs to no role.
-// Progress  try_send and try_receive as the storage; the others block. overflow other than block
-//           never waits for a receiver.
-// Errors    A refused value (full, closed, stopped, timed_out) stays with its owner, unmoved.
-//           Throws std::invalid_argument for capacity 0, or drop_oldest over a storage whose
-//           producer can't pop. `on_drop` must not throw; it runs outside locks, in the thread that
-//           drops, and may use the channel.
-// Order     The storage's. A send that returned ok before the close is received. What was done
-//           before the close is seen by a receiver that is told `closed`.
+//           at a time sends and one receives; close(), quiesce() and the counts belong to no role.
+//           The destructor may overlap waits, which it ends, but no call that begins.
+// Progress  try_* as the storage; the others block. overflow other than block never waits for a
+//           receiver; drop_oldest takes a mutex where it drops.
+// Errors    A refused value (full, closed, stopped, timed_out, too_large) stays with its owner,
+//           unmoved. What copying a value, or `weigh`, throws leaves the call that sends, which has
+//           then sent nothing (a batch: only what stands before that one). What `on_drop` throws
+//           leaves the call that dropped, which has else done its part: that element counts as
+//           dropped, drop_oldest's newcomer is in, close_and_discard has closed and leaves the rest
+//           in. The destructor swallows it. Throws std::invalid_argument for capacity 0,
+//           drop_oldest over a storage whose producer can't pop, a budget that nothing keeps.
+// on_drop   runs outside locks, in the thread that drops, and may use the channel.
+// Order     The storage's. A batch's elements stay in order. A send that returned ok before the
+//           close is received. What was done before the close is seen by a receiver that is told
+//           `closed`.
 // Loss      What is in when the last receiver goes, or when the channel is destroyed, is handed to
 //           on_drop and counted. Nothing else is lost.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <utility>
 
-#include <penstock/channel/detail/intake.hpp>
+#include <penstock/channel/batch.hpp>
+#include <penstock/channel/detail/conduit.hpp>
+#include <penstock/channel/options.hpp>
 #include <penstock/channel/overflow.hpp>
 #include <penstock/core/clock.hpp>
-#include <penstock/core/function.hpp>
 #include <penstock/core/result.hpp>
 #include <penstock/core/status.hpp>
-#include <penstock/core/waiter.hpp>
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/mpmc_ring.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
-
-/// A size that has no default: leaving it out of an options struct doesn't compile.
-class required_size {
-public:
-    constexpr required_size(std::size_t n) noexcept : n_{n} {}
-    constexpr operator std::size_t() const noexcept { return n_; }
-
-private:
-    std::size_t n_;
-};
-
-template <class T>
-struct channel_options {
-    required_size capacity;  ///< exact; over `unbounded`, what to prepare for
-    penstock::overflow overflow = penstock::overflow::block;
-    unique_function<void(T&&)> on_drop{};  ///< gets what is dropped; nothing: it is destroyed
-    clock_ref clock{};                     ///< for *_for and *_until
-};
+namespace detail {
+struct channel_access;  // for those who wait in their own way
+}
 
 template <class T, queue Storage = mpmc_ring<T>>
 class channel {
+    using stop_token = sys::stop_token;
+    using time_point = clock::time_point;
+
 public:
     using value_type = T;
     using storage_type = Storage;
 
     explicit channel(std::size_t capacity) : channel{channel_options<T>{.capacity = capacity}} {}
-    explicit channel(channel_options<T> options)
-        : intake_{options.capacity},
-          overflow_{options.overflow},
-          clock_{options.clock},
-          on_drop_{std::move(options.on_drop)} {
-        if (overflow_ == overflow::drop_oldest && Storage::single_consumer)
-            throw std::invalid_argument{
-                "penstock: drop_oldest lets a sender pop, which this storage allows to one receiver "
-                "only: use mpmc_ring, or drop_newest"};
-    }
+    explicit channel(channel_options<T> o) : clock_{o.clock}, core_{std::move(o)} {}
     channel(const channel&) = delete;
     channel& operator=(const channel&) = delete;
-    ~channel() { discard(); }
+    /// Ends every wait with `closed`, and returns when those who waited have left.
+    ~channel() = default;
 
-    /// Waits for room where overflow is block. ok, closed, stopped; full (reject), dropped.
-    status send(T&& value, const sys::stop_token& stop = {}) {
-        return put(std::move(value), {}, stop);
+    /// Waits for room where overflow is block. ok, closed, stopped; full (reject), dropped
+    /// (drop_newest), too_large (channel/weighed.hpp).
+    status send(T&& value, const stop_token& stop = {}) {
+        return core_.put(std::move(value), {}, stop);
     }
     /// Also timed_out.
     template <class Rep, class Period>
-    status send_for(T&& value, std::chrono::duration<Rep, Period> d,
-                    const sys::stop_token& stop = {}) {
-        return put(std::move(value), deadline::after(clock_, d), stop);
+    status send_for(T&& value, std::chrono::duration<Rep, Period> d, const stop_token& stop = {}) {
+        return core_.put(std::move(value), deadline::after(clock_, d), stop);
     }
-    status send_until(T&& value, clock::time_point at, const sys::stop_token& stop = {}) {
-        return put(std::move(value), {clock_, at}, stop);
+    status send_until(T&& value, time_point at, const stop_token& stop = {}) {
+        return core_.put(std::move(value), {clock_, at}, stop);
     }
     /// Never waits: full also where overflow is block.
-    status try_send(T&& value) {
-        const status answer = offer(std::move(value));
-        return answer == status::full ? refuse(std::move(value)) : answer;
-    }
+    status try_send(T&& value) { return core_.try_put(std::move(value)); }
 
     // Of a value that is to be copied: the copy is made first, and may throw.
-    status send(const T& value, const sys::stop_token& stop = {}) { return send(T(value), stop); }
+    status send(const T& value, const stop_token& stop = {}) { return send(T(value), stop); }
     template <class Rep, class Period>
     status send_for(const T& value, std::chrono::duration<Rep, Period> d,
-                    const sys::stop_token& stop = {}) {
+                    const stop_token& stop = {}) {
         return send_for(T(value), d, stop);
     }
-    status send_until(const T& value, clock::time_point at, const sys::stop_token& stop = {}) {
+    status send_until(const T& value, time_point at, const stop_token& stop = {}) {
         return send_until(T(value), at, stop);
     }
     status try_send(const T& value) { return try_send(T(value)); }
 
+    /// Sends n from `first` on, waiting for room as send does. The count says how many went in; the
+    /// status why the next one didn't (with drop_newest: `dropped` if any was). What did not go is
+    /// untouched. Elements are copied: pass std::make_move_iterator(first) to move them.
+    template <class Iterator>
+    batch_result send_n(Iterator first, std::size_t n, const stop_token& stop = {}) {
+        return core_.put_n(first, n, {}, stop);
+    }
+    template <class Iterator, class Rep, class Period>
+    batch_result send_n_for(Iterator first, std::size_t n, std::chrono::duration<Rep, Period> d,
+                            const stop_token& stop = {}) {
+        return core_.put_n(first, n, deadline::after(clock_, d), stop);
+    }
+    template <class Iterator>
+    batch_result send_n_until(Iterator first, std::size_t n, time_point at,
+                              const stop_token& stop = {}) {
+        return core_.put_n(first, n, {clock_, at}, stop);
+    }
+    /// Never waits: sends as many as there is room for.
+    template <class Iterator>
+    batch_result try_send_n(Iterator first, std::size_t n) {
+        return core_.try_put_n(first, n);
+    }
+
     /// Waits for an element. closed (and drained), stopped.
-    result<T> receive(const sys::stop_token& stop = {}) { return get({}, stop); }
+    result<T> receive(const stop_token& stop = {}) { return core_.get({}, stop); }
     /// Also timed_out.
     template <class Rep, class Period>
-    result<T> receive_for(std::chrono::duration<Rep, Period> d, const sys::stop_token& stop = {}) {
-        return get(deadline::after(clock_, d), stop);
+    result<T> receive_for(std::chrono::duration<Rep, Period> d, const stop_token& stop = {}) {
+        return core_.get(deadline::after(clock_, d), stop);
     }
-    result<T> receive_until(clock::time_point at, const sys::stop_token& stop = {}) {
-        return get({clock_, at}, stop);
+    result<T> receive_until(time_point at, const stop_token& stop = {}) {
+        return core_.get({clock_, at}, stop);
     }
     /// Never waits: empty, or closed and drained.
     result<T> try_receive() {
-        auto value = take();
-        return {std::move(value), intake_.drained() ? status::closed : status::empty};
+        auto value = core_.take();
+        return {std::move(value), nothing()};
+    }
+
+    /// Waits for an element, then writes those that are there, up to n, to `out`, a pointer or what
+    /// else can be written to without throwing. ok: the count is at least one; closed, stopped: 0.
+    template <class Out>
+    batch_result receive_n(Out out, std::size_t n, const stop_token& stop = {}) {
+        return core_.get_n(out, n, {}, stop);
+    }
+    template <class Out, class Rep, class Period>
+    batch_result receive_n_for(Out out, std::size_t n, std::chrono::duration<Rep, Period> d,
+                               const stop_token& stop = {}) {
+        return core_.get_n(out, n, deadline::after(clock_, d), stop);
+    }
+    template <class Out>
+    batch_result receive_n_until(Out out, std::size_t n, time_point at,
+                                 const stop_token& stop = {}) {
+        return core_.get_n(out, n, {clock_, at}, stop);
+    }
+    template <class Out>
+    batch_result try_receive_n(Out out, std::size_t n) {
+        const std::size_t taken = core_.take_n(out, n);
+        return {taken, taken > 0 || n == 0 ? status::ok : nothing()};
+    }
+    /// Takes what is there now, no more, and calls use(T&&) for each; returns how many. What `use`
+    /// throws leaves the rest in.
+    template <class Use>
+    std::size_t drain(Use&& use) {
+        std::size_t n = 0;
+        for (const std::size_t there = size_approx(); n < there; ++n) {
+            auto value = core_.take();
+            if (!value) break;
+            use(std::move(*value));
+        }
+        return n;
     }
 
     /// No more sends; what is in stays receivable. Both sides wake at once.
-    void close() {
-        intake_.close();
-        receivers_.notify_all();
-        senders_.notify_all();
-    }
-    /// Closes, and hands what is in to on_drop. Takes the consumer's role.
+    void close() { core_.close(); }
+    /// Closes, and hands what is in to on_drop. Takes the consumer's role. A send that is in
+    /// mid-air is told ok and dropped by the destructor.
     void close_and_discard() {
-        close();
-        discard();
+        core_.close();
+        core_.discard();
     }
-    [[nodiscard]] bool closed() const { return intake_.closed(); }
+    [[nodiscard]] bool closed() const { return core_.closed(); }
 
-    [[nodiscard]] std::size_t capacity() const { return intake_.storage().capacity(); }
-    [[nodiscard]] std::size_t size_approx() const { return intake_.storage().size_approx(); }
+    /// Waits until nothing is in and no sender waits or is on his way in: for an instant, unless
+    /// nobody sends any more. What receivers have taken they may still be working at. ok,
+    /// timed_out, stopped; closed when the channel is destroyed.
+    status quiesce(const deadline& until = {}, const stop_token& stop = {}) {
+        return core_.quiesce(until, stop);
+    }
+    template <class Rep, class Period>
+    status quiesce_for(std::chrono::duration<Rep, Period> d, const stop_token& stop = {}) {
+        return core_.quiesce(deadline::after(clock_, d), stop);
+    }
 
+    [[nodiscard]] std::size_t capacity() const { return core_.content().capacity(); }
+    [[nodiscard]] std::size_t size_approx() const { return core_.content().size(); }
+
+    [[nodiscard]] channel_counts counts() const { return core_.counts(); }
     /// Elements that were handed to on_drop, whatever the reason. Exact once senders rest.
-    [[nodiscard]] std::uint64_t dropped() const noexcept {
-        return dropped_.load(std::memory_order_relaxed);  // a count; carries nothing
-    }
-    /// Sends that overflow::reject answered with full.
-    [[nodiscard]] std::uint64_t rejected() const noexcept {
-        return rejected_.load(std::memory_order_relaxed);  // a count; carries nothing
-    }
+    [[nodiscard]] std::uint64_t dropped() const noexcept { return core_.dropped(); }
+    /// Sends that overflow::reject answered with full, and those answered too_large.
+    [[nodiscard]] std::uint64_t rejected() const noexcept { return core_.rejected(); }
 
-    /// Threads that wait in receive and in send right now; stale when it returns.
+    /// How many wait in receive and in send right now; stale when it returns.
     [[nodiscard]] std::size_t waiting_receivers_approx() const noexcept {
-        return receivers_.waiting_approx();
+        return core_.receivers().waiting_approx();
     }
     [[nodiscard]] std::size_t waiting_senders_approx() const noexcept {
-        return senders_.waiting_approx();
+        return core_.senders().waiting_approx();
     }
 
 private:
-    status offer(T&& value) {
-        const status answer = intake_.push(std::move(value));
-        if (answer == status::ok) {
-            receivers_.notify_one();
-        } else if (closed()) {
-            receivers_.notify_all();  // one may sleep because this sender was still at the gate
-        }
-        return answer;
+    friend detail::channel_access;
+
+    [[nodiscard]] status nothing() const {
+        return core_.drained() ? status::closed : status::empty;
     }
 
-    status put(T&& value, const deadline& until, const sys::stop_token& stop) {
-        status answer = offer(std::move(value));
-        if (answer != status::full) return answer;
-        if (overflow_ != overflow::block) return refuse(std::move(value));
-        const status waited = senders_.wait(
-            [&] { return (answer = offer(std::move(value))) != status::full; },
-            [&] { return closed() || size_approx() < capacity(); }, until, stop);
-        return waited ? answer : waited;
-    }
-
-    /// What overflow says of a value that found no room, except for waiting.
-    status refuse(T&& value) {
-        switch (overflow_) {
-            case overflow::block: return status::full;
-            case overflow::reject:
-                rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-                return status::full;
-            case overflow::drop_newest: drop(T(std::move(value))); return status::dropped;
-            case overflow::drop_oldest: break;
-        }
-        for (backoff wait;; wait()) {
-            if (auto oldest = intake_.pop()) drop(std::move(*oldest));
-            const status answer = offer(std::move(value));
-            if (answer != status::full) return answer;
-        }
-    }
-
-    std::optional<T> take() {
-        auto value = intake_.pop();
-        if (value) senders_.notify_one();
-        return value;
-    }
-
-    result<T> get(const deadline& until, const sys::stop_token& stop) {
-        auto value = take();
-        if (value) return std::move(*value);
-        const status waited = receivers_.wait(
-            [&] {
-                if (auto got = take()) value.emplace(std::move(*got));  // T need not be assignable
-                return value.has_value() || intake_.drained();
-            },
-            [&] { return closed() || intake_.something(); }, until, stop);
-        return {std::move(value), waited ? status::closed : waited};
-    }
-
-    void drop(T&& value) {
-        dropped_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (on_drop_) on_drop_(std::move(value));
-    }
-    void discard() {
-        while (auto value = take()) drop(std::move(*value));
-    }
-
-    detail::intake<Storage> intake_;
-    waiter receivers_;
-    waiter senders_;
-    const penstock::overflow overflow_;
-    const clock_ref clock_;
-    unique_function<void(T&&)> on_drop_;
-    sys::atomic<std::uint64_t> dropped_{0};
-    sys::atomic<std::uint64_t> rejected_{0};
+    const clock_ref clock_;  // before the options are moved from
+    detail::conduit<T, Storage> core_;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -9,10 +9,14 @@
 //   if (!tx.send(job{7})) return;
 //
 // When the last sender goes, or any closes, the channel closes: receivers drain what is in. When
-// the last receiver goes, senders are told `closed`, and what is in goes to on_drop.
+// the last receiver goes, senders are told `closed`, and what is in goes to on_drop (what that
+// throws is swallowed then).
 //
 // Threads   Ends are handles: copies name the same channel, and one end may be used by many threads
-//           as far as the storage's role allows. Where it allows one, the end can only be moved.
+//           as far as the storage's role allows. Where it allows one, the end can only be moved. An
+//           end may go while others wait, also through that very end: if it was the last of its
+//           side they are told closed, and if it was the last of all, its destructor waits until
+//           they have left.
 // Cost      As channel/channel.hpp, which also says what each call answers.
 #pragma once
 
@@ -24,8 +28,17 @@
 #include <utility>
 
 #include <penstock/channel/channel.hpp>
+#include <penstock/channel/detail/access.hpp>
+#include <penstock/core/resume_on.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+
+// channel/async.hpp
+template <class T, class Storage>
+class receive_awaitable;
+template <class T, class Storage>
+class send_awaitable;
+
 namespace detail {
 
 template <class T, class Storage>
@@ -36,8 +49,21 @@ struct shared_channel {
     sys::atomic<std::size_t> receivers{0};
 };
 
-/// One of those counted in `Count`; the last to go calls `Last` on the channel.
-template <class T, class Storage, auto Count, auto Last>
+struct last_sender {
+    template <class Channel>
+    static void gone(Channel& c) {
+        c.close();
+    }
+};
+struct last_receiver {
+    template <class Channel>
+    static void gone(Channel& c) noexcept {
+        channel_access::core(c).close_and_discard_quietly();
+    }
+};
+
+/// One of those counted in `Count`; the last to go says so to the channel.
+template <class T, class Storage, auto Count, class Last>
 class channel_end {
 public:
     channel_end() = default;
@@ -54,7 +80,7 @@ public:
     ~channel_end() {
         // Release, then acquire: what was done through the other ends happens before Last.
         if (shared_ && ((*shared_).*Count).fetch_sub(1, std::memory_order_acq_rel) == 1)
-            (shared_->pipe.*Last)();
+            Last::gone(shared_->pipe);
     }
     channel<T, Storage>& operator*() const noexcept {
         PENSTOCK_ASSERT(shared_, "this end was moved from: use the one it was moved to");
@@ -114,19 +140,58 @@ public:
     status try_send(T&& value) const { return (*end_).try_send(std::move(value)); }
     status try_send(const T& value) const { return (*end_).try_send(value); }
 
+    /// For coroutines: include channel/async.hpp.
+    send_awaitable<T, Storage> async_send(T&& value, const sys::stop_token& stop = {},
+                                          const resume_on& where = {}) const {
+        return {detail::channel_access::core(*this), std::move(value), stop, where};
+    }
+    send_awaitable<T, Storage> async_send(const T& value, const sys::stop_token& stop = {},
+                                          const resume_on& where = {}) const {
+        return {detail::channel_access::core(*this), value, stop, where};
+    }
+
+    template <class Iterator>
+    batch_result send_n(Iterator first, std::size_t n, const sys::stop_token& stop = {}) const {
+        return (*end_).send_n(first, n, stop);
+    }
+    template <class Iterator, class Rep, class Period>
+    batch_result send_n_for(Iterator first, std::size_t n, std::chrono::duration<Rep, Period> d,
+                            const sys::stop_token& stop = {}) const {
+        return (*end_).send_n_for(first, n, d, stop);
+    }
+    template <class Iterator>
+    batch_result send_n_until(Iterator first, std::size_t n, clock::time_point at,
+                              const sys::stop_token& stop = {}) const {
+        return (*end_).send_n_until(first, n, at, stop);
+    }
+    template <class Iterator>
+    batch_result try_send_n(Iterator first, std::size_t n) const {
+        return (*end_).try_send_n(first, n);
+    }
+
     /// For all senders.
     void close() const { (*end_).close(); }
+    status quiesce(const deadline& until = {}, const sys::stop_token& stop = {}) const {
+        return (*end_).quiesce(until, stop);
+    }
+    template <class Rep, class Period>
+    status quiesce_for(std::chrono::duration<Rep, Period> d,
+                       const sys::stop_token& stop = {}) const {
+        return (*end_).quiesce_for(d, stop);
+    }
     [[nodiscard]] bool closed() const { return (*end_).closed(); }
     [[nodiscard]] std::size_t capacity() const { return (*end_).capacity(); }
     [[nodiscard]] std::size_t size_approx() const { return (*end_).size_approx(); }
+    [[nodiscard]] channel_counts counts() const { return (*end_).counts(); }
     [[nodiscard]] std::uint64_t dropped() const { return (*end_).dropped(); }
     [[nodiscard]] std::uint64_t rejected() const { return (*end_).rejected(); }
     /// False after it was moved from.
     explicit operator bool() const noexcept { return static_cast<bool>(end_); }
 
 private:
+    friend struct detail::channel_access;
     using shared = detail::shared_channel<T, Storage>;
-    detail::channel_end<T, Storage, &shared::senders, &channel<T, Storage>::close> end_;
+    detail::channel_end<T, Storage, &shared::senders, detail::last_sender> end_;
 };
 
 template <class T, class Storage = mpmc_ring<T>>
@@ -157,11 +222,42 @@ public:
     }
     result<T> try_receive() const { return (*end_).try_receive(); }
 
-    /// No more sends; what is in stays receivable.
+    /// For coroutines: include channel/async.hpp.
+    receive_awaitable<T, Storage> async_receive(const sys::stop_token& stop = {},
+                                                const resume_on& where = {}) const {
+        return {detail::channel_access::core(*this), stop, where};
+    }
+
+    template <class Out>
+    batch_result receive_n(Out out, std::size_t n, const sys::stop_token& stop = {}) const {
+        return (*end_).receive_n(out, n, stop);
+    }
+    template <class Out, class Rep, class Period>
+    batch_result receive_n_for(Out out, std::size_t n, std::chrono::duration<Rep, Period> d,
+                               const sys::stop_token& stop = {}) const {
+        return (*end_).receive_n_for(out, n, d, stop);
+    }
+    template <class Out>
+    batch_result receive_n_until(Out out, std::size_t n, clock::time_point at,
+                                 const sys::stop_token& stop = {}) const {
+        return (*end_).receive_n_until(out, n, at, stop);
+    }
+    template <class Out>
+    batch_result try_receive_n(Out out, std::size_t n) const {
+        return (*end_).try_receive_n(out, n);
+    }
+    template <class Use>
+    std::size_t drain(Use&& use) const {
+        return (*end_).drain(std::forward<Use>(use));
+    }
+
+    /// No more sends; what is in stays receivable, or goes to on_drop.
     void close() const { (*end_).close(); }
+    void close_and_discard() const { (*end_).close_and_discard(); }
     [[nodiscard]] bool closed() const { return (*end_).closed(); }
     [[nodiscard]] std::size_t capacity() const { return (*end_).capacity(); }
     [[nodiscard]] std::size_t size_approx() const { return (*end_).size_approx(); }
+    [[nodiscard]] channel_counts counts() const { return (*end_).counts(); }
     [[nodiscard]] std::uint64_t dropped() const { return (*end_).dropped(); }
     [[nodiscard]] std::uint64_t rejected() const { return (*end_).rejected(); }
     /// False after it was moved from.
@@ -195,9 +291,9 @@ public:
     [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
+    friend struct detail::channel_access;
     using shared = detail::shared_channel<T, Storage>;
-    detail::channel_end<T, Storage, &shared::receivers, &channel<T, Storage>::close_and_discard>
-        end_;
+    detail::channel_end<T, Storage, &shared::receivers, detail::last_receiver> end_;
 };
 
 template <class T, class Storage>

@@ -2,7 +2,7 @@
 // Where a coroutine goes on when it has waited.
 //
 //   co_await rx.async_receive(stop);                   // on the thread that wakes it
-//   co_await rx.async_receive(stop, pool);             // by pool.post(task)
+//   co_await rx.async_receive(stop, pool);             // by pool.post(job)
 //   resume_on here{loop};                              // kept by value; refers to the executor
 #pragma once
 
@@ -20,13 +20,13 @@ public:
     resume_on() noexcept = default;
     template <class Executor>
         requires(!std::is_same_v<std::remove_cv_t<Executor>, resume_on> &&
-                 requires(Executor& e, unique_function<void()> task) { e.post(std::move(task)); })
+                 requires(Executor& e, unique_function<void()> job) { e.post(std::move(job)); })
     resume_on(Executor& e) noexcept
-        : executor_{&e}, post_{[](void* to, unique_function<void()>&& task) {
-              static_cast<Executor*>(to)->post(std::move(task));
+        : executor_{&e}, post_{[](void* to, unique_function<void()>&& job) {
+              static_cast<Executor*>(to)->post(std::move(job));
           }} {}
     explicit operator bool() const noexcept { return post_ != nullptr; }
-    void post(unique_function<void()>&& task) const { post_(executor_, std::move(task)); }
+    void post(unique_function<void()>&& job) const { post_(executor_, std::move(job)); }
 
 private:
     void* executor_ = nullptr;

@@ -72,14 +72,16 @@ void one_to_one() {
         [&] { receive(c, got, 2); });
     MODEL_CHECK(got.values().size() == 2 && got.in_order());
 }
-MODEL_PROGRAM("channel over spsc_ring: capacity 1, two messages", {.barriers = barriers::both}) {
+MODEL_PROGRAM("channel over spsc_ring: capacity 1, two messages",
+              {.barriers = barriers::both, .departures = 5}) {
     one_to_one<spsc_ring<payload>>();
 }
-MODEL_PROGRAM("channel over mpmc_ring: capacity 1, two messages", {.barriers = barriers::both}) {
+MODEL_PROGRAM("channel over mpmc_ring: capacity 1, two messages",
+              {.barriers = barriers::both, .departures = 14}) {
     one_to_one<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: capacity 1, two messages",
-              {.barriers = barriers::both, .departures = 6}) {
+              {.barriers = barriers::both, .departures = 5}) {
     one_to_one<plain_queue<payload>>();
 }
 
@@ -98,13 +100,15 @@ void send_and_close() {
         [&] { drain(c, got); });
     MODEL_CHECK(got.values().size() == 1);
 }
-MODEL_PROGRAM("channel over spsc_ring: send, close, drain", {.barriers = barriers::both}) {
+MODEL_PROGRAM("channel over spsc_ring: send, close, drain",
+              {.barriers = barriers::both, .departures = 14}) {
     send_and_close<spsc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over mpmc_ring: send, close, drain", {.barriers = barriers::both}) {
     send_and_close<mpmc_ring<payload>>();
 }
-MODEL_PROGRAM("channel over a plain queue: send, close, drain", {.barriers = barriers::both}) {
+MODEL_PROGRAM("channel over a plain queue: send, close, drain",
+              {.barriers = barriers::both, .departures = 14}) {
     send_and_close<plain_queue<payload>>();
 }
 
@@ -118,7 +122,8 @@ void close_against_send() {
     model::threads([&] { sent = send(c, 0); }, [&] { c.close(); }, [&] { drain(c, got); });
     MODEL_CHECK(got.values().size() == (sent ? 1u : 0u));
 }
-MODEL_PROGRAM("channel over spsc_ring: close against send", {.barriers = barriers::both}) {
+MODEL_PROGRAM("channel over spsc_ring: close against send",
+              {.barriers = barriers::both, .departures = 12}) {
     close_against_send<spsc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over mpmc_ring: close against send", {.barriers = barriers::both}) {
@@ -189,11 +194,11 @@ void two_senders() {
     MODEL_CHECK(got.values().size() == 2);
 }
 MODEL_PROGRAM("channel over mpmc_ring: two senders, one receives both, capacity 1",
-              {.barriers = barriers::both, .departures = 11}) {
+              {.barriers = barriers::both, .departures = 9}) {
     two_senders<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: two senders, one receives both, capacity 1",
-              {.barriers = barriers::both, .departures = 6}) {
+              {.barriers = barriers::both, .departures = 4}) {
     two_senders<plain_queue<payload>>();
 }
 
@@ -210,11 +215,11 @@ void two_receivers() {
     MODEL_CHECK(a.values().size() == 1 && b.values().size() == 1 && a.values() != b.values());
 }
 MODEL_PROGRAM("channel over mpmc_ring: a sender of two, two receivers, capacity 1",
-              {.barriers = barriers::both, .departures = 9}) {
+              {.barriers = barriers::both, .departures = 6}) {
     two_receivers<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: a sender of two, two receivers, capacity 1",
-              {.barriers = barriers::both, .departures = 4}) {
+              {.barriers = barriers::both, .departures = 3}) {
     two_receivers<plain_queue<payload>>();
 }
 
@@ -297,6 +302,136 @@ MODEL_PROGRAM("channel: a send that times out keeps its value", {.barriers = bar
         [&] { receive(c, got, 1); });
     if (auto x = c.try_receive()) got.add(x->value());
     MODEL_CHECK(got.values().size() == (s ? 2u : 1u));
+}
+
+// ---- Batches, quiescence, destruction ----
+
+MODEL_PROGRAM("channel: a batch of two wakes both receivers",
+              {.barriers = barriers::both, .departures = 6}) {
+    pipe<mpmc_ring<payload>> c{2};
+    bag a, b;
+    model::threads(
+        [&] {
+            payload both[2] = {payload{0}, payload{1}};
+            MODEL_CHECK(c.send_n(std::make_move_iterator(both), 2));
+        },
+        [&] { receive(c, a, 1); }, [&] { receive(c, b, 1); });
+    MODEL_CHECK(a.values().size() == 1 && b.values().size() == 1 && a.values() != b.values());
+}
+template <class Storage>
+void batches() {
+    pipe<Storage> c{1};
+    bag got;
+    model::threads(
+        [&] {
+            payload both[2] = {payload{0}, payload{1}};
+            MODEL_CHECK(c.send_n(std::make_move_iterator(both), 2));
+            c.close();
+        },
+        [&] {
+            payload out[2];
+            while (auto some = c.receive_n(out, 2))
+                for (std::size_t i = 0; i < some.count; ++i) got.add(out[i].value());
+        });
+    MODEL_CHECK(got.values().size() == 2 && got.in_order());
+}
+MODEL_PROGRAM("channel over spsc_ring: batches of two through capacity 1",
+              {.barriers = barriers::both, .departures = 4}) {
+    batches<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: batches of two through capacity 1",
+              {.barriers = barriers::both, .departures = 6}) {
+    batches<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: batches of two through capacity 1",
+              {.barriers = barriers::both, .departures = 4}) {
+    batches<plain_queue<payload>>();
+}
+
+template <class Storage>
+void quiescence() {
+    pipe<Storage> c{1};
+    MODEL_CHECK(send(c, 0));
+    bag got;
+    bool sent = false;
+    model::threads([&] { sent = send(c, 1); },
+                   [&] {
+                       if (auto x = c.receive()) got.add(x->value());
+                       c.close();
+                       drain(c, got);
+                   });
+    MODEL_CHECK(c.quiesce() == status::ok);
+    MODEL_CHECK(got.values().size() == (sent ? 2u : 1u));
+    MODEL_CHECK(c.counts().received == got.values().size());
+}
+MODEL_PROGRAM("channel over mpmc_ring: quiet when all that was sent is received",
+              {.barriers = barriers::both, .departures = 8}) {
+    quiescence<mpmc_ring<payload>>();
+}
+
+template <class Storage>
+void who_quiesces_is_woken() {
+    pipe<Storage> c{1};
+    MODEL_CHECK(send(c, 0));
+    bag got;
+    model::threads([&] { receive(c, got, 1); }, [&] { MODEL_CHECK(c.quiesce() == status::ok); });
+    MODEL_CHECK(c.size_approx() == 0);
+}
+MODEL_PROGRAM("channel over spsc_ring: who takes the last wakes who waits for quiescence",
+              {.barriers = barriers::both}) {
+    who_quiesces_is_woken<spsc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over mpmc_ring: who takes the last wakes who waits for quiescence",
+              {.barriers = barriers::both}) {
+    who_quiesces_is_woken<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over a plain queue: who takes the last wakes who waits for quiescence",
+              {.barriers = barriers::both}) {
+    who_quiesces_is_woken<plain_queue<payload>>();
+}
+
+MODEL_PROGRAM("channel: who quiesces beside a sender that waits is woken by the last of them",
+              {.barriers = barriers::both, .departures = 7}) {
+    pipe<mpmc_ring<payload>> c{1};
+    MODEL_CHECK(send(c, 0));
+    bag got;
+    model::threads([&] { MODEL_CHECK(send(c, 1)); }, [&] { receive(c, got, 2); },
+                   [&] { MODEL_CHECK(c.quiesce() == status::ok); });
+    MODEL_CHECK(got.values().size() == 2);
+}
+
+template <class Storage>
+void destroyed_while_a_receiver_waits() {
+    std::optional<pipe<Storage>> c{std::in_place, std::size_t{1}};
+    model::flag inside;
+    int data = 0;
+    model::threads(
+        [&] {
+            inside.set();  // from here on it only waits
+            MODEL_CHECK(c->receive().status() == status::closed);
+            sys::wrote(&data);
+        },
+        [&] {
+            while (!inside.is_set() || c->waiting_receivers_approx() == 0) sys::pause();
+            c.reset();
+        });
+}
+MODEL_PROGRAM("channel over mpmc_ring: destroyed while a receiver waits",
+              {.barriers = barriers::both}) {
+    destroyed_while_a_receiver_waits<mpmc_ring<payload>>();
+}
+MODEL_PROGRAM("channel over spsc_ring: destroyed while a receiver waits",
+              {.barriers = barriers::both}) {
+    destroyed_while_a_receiver_waits<spsc_ring<payload>>();
+}
+
+MODEL_PROGRAM("channel: drop_oldest drops nothing for a send that is told closed", {}) {
+    channel<payload> c{{.capacity = 1, .overflow = penstock::overflow::drop_oldest}};
+    MODEL_CHECK(send(c, 0));
+    bool sent = false;
+    model::threads([&] { sent = send(c, 1); }, [&] { c.close(); });
+    MODEL_CHECK(c.dropped() == (sent ? 1u : 0u));
+    MODEL_CHECK(c.try_receive()->value() == (sent ? 1 : 0));
 }
 
 // ---- Ends ----

@@ -6,15 +6,23 @@
 //   closable_queue     the queue's own close: a bit in the cursor that pushes exchange
 //   single_producer    the producer says `busy` while it is between the gate and its push
 //   any other          a word that counts pushes under way and elements ready to take
+// The first two need a counting_queue.
 //
 // something() is never false while an element is in: a waiter may sleep when it and pop() say no.
+// idle() is true when nothing is in and nobody is between the gate and the end of his push.
+// pushed() counts all that ever passed, exactly while nobody pushes.
+//
+// Batches: push_n constructs elements from *first, which must not throw; pop_n assigns to *out,
+// likewise. Both return how many, which may be fewer than would go: try the rest.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <utility>
 
+#include <penstock/channel/batch.hpp>
 #include <penstock/core/backoff.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/status.hpp>
@@ -27,7 +35,44 @@ namespace detail {
 template <queue Storage>
 class intake;
 
-template <closable_queue Storage>
+/// A queue that moves several at once.
+template <class Q>
+concept batch_queue = queue<Q> && requires(Q& q, std::move_iterator<typename Q::value_type*> first,
+                                           typename Q::value_type* out, std::size_t n) {
+    { q.try_push_n(first, n) } -> std::same_as<std::size_t>;
+    { q.try_pop_n(out, n) } -> std::same_as<std::size_t>;
+};
+
+template <queue Storage, class Iterator>
+std::size_t push_some(Storage& into, Iterator first, std::size_t n) {
+    if constexpr (batch_queue<Storage>) {
+        return into.try_push_n(first, n);
+    } else {
+        std::size_t pushed = 0;
+        for (; pushed < n; ++pushed, ++first) {
+            auto&& next = to_send<typename Storage::value_type>(first);
+            if (!into.try_push(std::move(next))) break;
+        }
+        return pushed;
+    }
+}
+template <queue Storage, class Iterator>
+std::size_t pop_some(Storage& from, Iterator out, std::size_t n) {
+    if constexpr (batch_queue<Storage>) {
+        return from.try_pop_n(out, n);
+    } else {
+        std::size_t popped = 0;
+        for (; popped < n; ++popped, ++out) {
+            auto value = from.try_pop();
+            if (!value) break;
+            *out = std::move(*value);
+        }
+        return popped;
+    }
+}
+
+template <queue Storage>
+    requires(closable_queue<Storage> && counting_queue<Storage>)
 class intake<Storage> {
 public:
     using value_type = typename Storage::value_type;
@@ -37,8 +82,18 @@ public:
         if (storage_.try_push(std::move(value))) return status::ok;
         return storage_.closed() ? status::closed : status::full;
     }
+    template <class Iterator>
+    std::size_t push_n(Iterator first, std::size_t n) {
+        return push_some(storage_, first, n);
+    }
     std::optional<value_type> pop() { return storage_.try_pop(); }
+    template <class Iterator>
+    std::size_t pop_n(Iterator out, std::size_t n) {
+        return pop_some(storage_, out, n);
+    }
     [[nodiscard]] bool something() const { return storage_.size_approx() > 0; }
+    [[nodiscard]] bool idle() const { return storage_.size_approx() == 0; }
+    [[nodiscard]] std::uint64_t pushed() const { return storage_.pushed_approx(); }
 
     void close() { storage_.close(); }
     [[nodiscard]] bool closed() const { return storage_.closed(); }
@@ -54,7 +109,7 @@ private:
 // enough); without, all four accesses are sequentially consistent. The same order makes sure, when
 // the producer leaves, that it sees the closed gate or the receiver sees it gone.
 template <queue Storage>
-    requires(Storage::single_producer && !closable_queue<Storage>)
+    requires(Storage::single_producer && !closable_queue<Storage> && counting_queue<Storage>)
 class intake<Storage> {
 public:
     using value_type = typename Storage::value_type;
@@ -68,8 +123,25 @@ public:
         set_busy(false);
         return answer;
     }
+    template <class Iterator>
+    std::size_t push_n(Iterator first, std::size_t n) {
+        set_busy(true);
+        std::size_t pushed = 0;
+        if (gate_.load(std::memory_order_seq_cst) == open) pushed = push_some(storage_, first, n);
+        set_busy(false);
+        return pushed;
+    }
     std::optional<value_type> pop() { return storage_.try_pop(); }
+    template <class Iterator>
+    std::size_t pop_n(Iterator out, std::size_t n) {
+        return pop_some(storage_, out, n);
+    }
     [[nodiscard]] bool something() const { return storage_.size_approx() > 0; }
+    [[nodiscard]] bool idle() const {
+        return !busy_.load(std::memory_order_acquire) &&  // pairs with set_busy
+               storage_.size_approx() == 0;
+    }
+    [[nodiscard]] std::uint64_t pushed() const { return storage_.pushed_approx(); }
 
     void close() {
         gate_t expected = open;
@@ -107,44 +179,55 @@ private:
 };
 
 template <queue Storage>
-    requires(!Storage::single_producer && !closable_queue<Storage>)
+    requires(!counting_queue<Storage> || !(Storage::single_producer || closable_queue<Storage>))
 class intake<Storage> {
 public:
     using value_type = typename Storage::value_type;
     explicit intake(std::size_t capacity) : storage_{capacity} {}
 
     status push(value_type&& value) {
-        // All agree on the order of the word's changes, and the storage orders its elements: hence
-        // relaxed, but where the comment says more.
-        if (word_.fetch_add(one_under_way, std::memory_order_relaxed) & closed_bit) {
-            word_.fetch_sub(one_under_way, std::memory_order_relaxed);  // carries nothing
-            return status::closed;
-        }
-        bool pushed = false;
-        try {
-            pushed = storage_.try_push(std::move(value));
-        } catch (...) {
-            word_.fetch_sub(one_under_way, std::memory_order_relaxed);  // carries nothing
-            throw;
-        }
-        word_.fetch_add((pushed ? one_ready : 0) - one_under_way,
-                        std::memory_order_release);  // (T): pop finds it at once
-        return pushed ? status::ok : status::full;
+        visit here{word_};
+        if (!here.admitted) return status::closed;
+        if (!storage_.try_push(std::move(value))) return status::full;
+        here.pushed = 1;
+        return status::ok;
+    }
+    template <class Iterator>
+    std::size_t push_n(Iterator first, std::size_t n) {
+        visit here{word_};
+        if (here.admitted) here.pushed = push_some(storage_, first, n);
+        return here.pushed;
     }
 
     std::optional<value_type> pop() {
-        auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
-        do {
-            if (word < one_ready) return std::nullopt;
-        } while (!word_.compare_exchange_weak(word, word - one_ready, std::memory_order_acquire,
-                                              std::memory_order_relaxed));  // pairs with (T)
+        if (claim(1) == 0) return std::nullopt;
         // One completely pushed element is ours; the storage may say empty while others are busy.
         for (backoff wait;; wait()) {
             if (auto value = storage_.try_pop()) return value;
         }
     }
+    template <class Iterator>
+    std::size_t pop_n(Iterator out, std::size_t n) {
+        n = claim(n);
+        backoff wait;
+        for (std::size_t popped = 0; popped < n;) {
+            const auto some = pop_some(storage_, out, n - popped);
+            std::advance(out, some);
+            popped += some;
+            if (some == 0) wait();
+        }
+        return n;
+    }
     [[nodiscard]] bool something() const {
         return word_.load(std::memory_order_relaxed) >= one_ready;  // a hint
+    }
+
+    [[nodiscard]] bool idle() const {
+        return (word_.load(std::memory_order_relaxed) & ~closed_bit) == 0;  // a hint
+    }
+    [[nodiscard]] std::uint64_t pushed() const {
+        return popped_.load(std::memory_order_relaxed) +  // counts; they carry nothing
+               word_.load(std::memory_order_relaxed) / one_ready;
     }
 
     void close() { word_.fetch_or(closed_bit, std::memory_order_release); }  // (Z), with drained
@@ -161,8 +244,38 @@ private:
     static constexpr std::uint64_t one_under_way = 2;                   // up to a million at once
     static constexpr std::uint64_t one_ready = std::uint64_t{1} << 21;  // and 8.8e12 elements
 
+    /// From the gate to the end of a push. All agree on the order of the word's changes, and the
+    /// storage orders its elements: hence relaxed, but where the comment says more.
+    struct visit {
+        explicit visit(sys::atomic<std::uint64_t>& w) noexcept
+            : word{w},
+              admitted{(w.fetch_add(one_under_way, std::memory_order_relaxed) & closed_bit) == 0} {}
+        visit(const visit&) = delete;
+        ~visit() {
+            word.fetch_add(pushed * one_ready - one_under_way,
+                           std::memory_order_release);  // (T): pop finds them at once
+        }
+        sys::atomic<std::uint64_t>& word;
+        const bool admitted;
+        std::size_t pushed = 0;
+    };
+
+    std::size_t claim(std::size_t wanted) {
+        auto word = word_.load(std::memory_order_relaxed);  // the exchange decides
+        std::size_t n;
+        do {
+            n = static_cast<std::size_t>(word / one_ready);
+            if (n > wanted) n = wanted;
+            if (n == 0) return 0;
+        } while (!word_.compare_exchange_weak(word, word - n * one_ready, std::memory_order_acquire,
+                                              std::memory_order_relaxed));  // pairs with (T)
+        popped_.fetch_add(n, std::memory_order_relaxed);  // a count, on the line that is ours now
+        return n;
+    }
+
     Storage storage_;
     alignas(cache_line) sys::atomic<std::uint64_t> word_{0};
+    sys::atomic<std::uint64_t> popped_{0};
 };
 
 }  // namespace detail

@@ -28,6 +28,8 @@
 //
 // An executor's task may come when the coroutine is gone. It finds that out by a `ticket`, which
 // outlives both. While the wait is armed the ticket holds itself; whoever wakes takes that hold.
+//   (P) waker store-release posted -> (X) load-acquire where it is resumed or destroyed: the waker has
+//       left the executor, which may be destroyed from then on.
 #pragma once
 
 #include <coroutine>
@@ -36,6 +38,7 @@
 #include <optional>
 #include <utility>
 
+#include <penstock/core/backoff.hpp>
 #include <penstock/core/resume_on.hpp>
 #include <penstock/core/sync_wait.hpp>
 #include <penstock/core/trampoline.hpp>
@@ -107,13 +110,23 @@ private:
     struct ticket {
         explicit ticket(async_wait& w) noexcept : wait{&w}, where{w.where_} {}
         void post() noexcept {
-            where.post([mine = std::move(self)] {
+            const std::shared_ptr<ticket> hold = std::move(self);
+            poster.store(&trampoline::of_this_thread(), std::memory_order_relaxed);  // an identity
+            where.post([mine = hold] {
                 if (mine->wait) mine->wait->resumed();
             });
+            posted.store(true, std::memory_order_release);  // (P), pairs with (X)
+        }
+        /// Until whoever posts has left the executor, which may go when the wait has ended.
+        void await_poster() const noexcept {
+            if (poster.load(std::memory_order_relaxed) == &trampoline::of_this_thread()) return;
+            for (backoff pause; !posted.load(std::memory_order_acquire);) pause();  // (X), with (P)
         }
         async_wait* wait;  // null: destroyed meanwhile; known in the executor only
         const resume_on where;
         std::shared_ptr<ticket> self{};
+        sys::atomic<const void*> poster{nullptr};
+        sys::atomic<bool> posted{false};
     };
 
     Self& self() noexcept { return static_cast<Self&>(*this); }
@@ -132,7 +145,11 @@ private:
             waiter::enlist(self().places(), self().place_count());
             bool ended = over();
             if (!ended) {
-                if (ticket_) ticket_->self = ticket_;
+                if (ticket_) {
+                    ticket_->poster.store(nullptr, std::memory_order_relaxed);  // by (A), with (B)
+                    ticket_->posted.store(false, std::memory_order_relaxed);    // the same
+                    ticket_->self = ticket_;
+                }
                 if (target_.arm()) return false;
                 if (ticket_) ticket_->self.reset();
             }
@@ -145,6 +162,7 @@ private:
 
     /// By whoever woke it, where it is to be resumed.
     void resumed() noexcept {
+        if (ticket_) ticket_->await_poster();
         trampoline::hold later;
         if (!waited_) {
             if (self().place_count() > 1 || !target_.was_claimed())
@@ -170,7 +188,11 @@ private:
         on_stop_.reset();
         waiter::delist(self().places(), self().place_count());
         if (ticket_) {
-            if (target_.disarm()) ticket_->self.reset();
+            if (target_.disarm()) {
+                ticket_->self.reset();
+            } else if (!waited_) {
+                ticket_->await_poster();
+            }
             ticket_->wait = nullptr;
         }
         trampoline::of_this_thread().forget(*this);

@@ -154,13 +154,23 @@ private:
             if (!a.group->is_out(a.token) || (same_group && accepts_[i - 1].token == a.token))
                 return status::closed;
         }
-        for (std::size_t i = 0; i < accepts_.size(); ++i) {
+        for (std::size_t i = 0; i < accepts_.size(); ++i)
             accepts_[i].group->mark_accepted(accepts_[i].token, payloads[i]);
-            std::memcpy(records_.data() + at + sizeof(format::record_header), &payloads[i],
-                        sizeof payloads[i]);
-            at += static_cast<std::size_t>(format::record_bytes(sizeof payloads[i]));
-        }
         for (const to_accept& a : accepts_) a.group->pass_accepted();
+        // Those that the low water has passed need no record; the last of each group tells it.
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < accepts_.size(); ++i) {
+            payloads[i].low = accepts_[i].group->low_water_marked();
+            const bool last = i + 1 == accepts_.size() ||
+                              accepts_[i + 1].group != accepts_[i].group;
+            if (last || payloads[i].offset >= payloads[i].low) payloads[kept++] = payloads[i];
+        }
+        payloads.resize(kept);
+        for (const detail::accept_payload& p : payloads) {
+            std::memcpy(records_.data() + at + sizeof(format::record_header), &p, sizeof p);
+            at += static_cast<std::size_t>(format::record_bytes(sizeof p));
+        }
+        records_.resize(at);
         return status::ok;
     }
 

@@ -158,6 +158,7 @@ public:
     void pass_accepted() noexcept {
         while (first_ != last_ && at(first_).now == state::accepted) ++first_;
     }
+    [[nodiscard]] std::uint64_t low_water_marked() noexcept { return low_water_without(last_); }
     void notify_members() noexcept { waiting_.notify_all(); }
 
 private:

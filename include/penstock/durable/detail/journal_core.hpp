@@ -89,10 +89,12 @@ public:
     }
 
     /// Appends messages and accepts, each a record as in format.hpp, all or none. `settle` fills in
-    /// the accepts, whose payloads are these, or refuses.
+    /// the accepts, whose payloads are these, and drops records that aren't needed, or refuses.
     template <class Settle>
-    status several(std::span<const std::byte> records, std::span<const stream_state* const> sent_to,
-                   std::span<const accept_payload> accepts, Settle&& settle, std::uint64_t& end) {
+    status several(const std::vector<std::byte>& records,
+                   std::span<const stream_state* const> sent_to,
+                   const std::vector<accept_payload>& accepts, Settle&& settle,
+                   std::uint64_t& end) {
         std::unique_lock lock{append_mutex_, std::defer_lock};
         const format::record_header h{.type = format::record_type::several};
         if (const status s = enter(lock, h.type, records.size()); !s) return s;

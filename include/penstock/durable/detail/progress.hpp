@@ -53,7 +53,11 @@ public:
             if (synced() >= end) return status::ok;
             if (failed()) return status::failed;
             if (!led_.exchange(true, std::memory_order_acquire)) {  // (L)
+                // Those the last sync served are on their way to their next append: worth a moment, so
+                // that this one serves them too.
+                for (; served_ > 0; --served_) sys::yield();
                 lead();
+                served_ = waiting_.waiting_approx();
                 led_.store(false, std::memory_order_release);  // (L)
                 waiting_.notify_all();
                 continue;
@@ -97,6 +101,7 @@ private:
     alignas(cache_line) sys::atomic<std::uint64_t> appended_{0};
     alignas(cache_line) sys::atomic<std::uint64_t> synced_{0};
     sys::atomic<bool> led_{false};
+    std::size_t served_ = 0;  // by who leads
     sys::atomic<bool> failed_{false};
     waiter waiting_;
     mutable sys::mutex mutex_;  // guards failure_

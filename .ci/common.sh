@@ -63,6 +63,7 @@ require_tools() {
 
 require_doctest() { require doctest-dev "the test framework (a header)" doctest/doctest.h; }
 require_cli11() { require libcli11-dev "options of the examples (a header)" CLI/CLI.hpp; }
+require_asio() { require libasio-dev "Asio, behind channel/asio.hpp (headers)" asio.hpp; }
 require_moodycamel() {
     local name
     for name in concurrentqueue/{,moodycamel/}; do

@@ -292,6 +292,20 @@ inline void futex_wake(const void* word, MODEL_HERE) noexcept {
     if (model::running()) model::futex_wake(word, {file, line});
 }
 
+/// What an event loop waits for, as far as a program can see it.
+class event {
+public:
+    [[nodiscard]] static constexpr int fd() noexcept { return -1; }
+    void signal() noexcept { readable_.store(true, std::memory_order_relaxed); }
+    void clear() noexcept { readable_.store(false, std::memory_order_relaxed); }
+    [[nodiscard]] bool readable() const noexcept {
+        return readable_.load(std::memory_order_relaxed);
+    }
+
+private:
+    atomic<bool> readable_{false};
+};
+
 }  // namespace sys
 }  // namespace penstock::inline PENSTOCK_ABI
 

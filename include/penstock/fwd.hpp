@@ -40,12 +40,15 @@ class bus;
 class executor_ref;
 class pattern;
 class published;
+class receipt;
 class subscription;
 class thread_pool;
 template <class T>
 class handler;
 template <class T>
 class message;
+template <class T>
+class message_key;
 template <class T>
 class topic;
 

@@ -34,6 +34,12 @@ struct quake {
     std::string network;
     double mag = 0;
 };
+struct symbol {
+    std::string name;
+};
+struct price {
+    int cents;
+};
 struct order {
     int id = 0;
 };
@@ -121,7 +127,7 @@ TEST_CASE("channel: overflow, timed sends, and what is refused stays yours") {
 }
 
 TEST_CASE("bus: topics") {
-    std::atomic<int> paged{0}, counted{0}, woken{0};
+    std::atomic<int> paged{0}, counted{0}, woken{0}, networks{0};
     auto page = [&](const quake&) { ++paged; };
     auto count = [&](const quake&) { ++counted; };
     auto wake_up = [&](const quake&) { ++woken; };
@@ -134,6 +140,9 @@ TEST_CASE("bus: topics") {
         "quake.#",
         {.group = "stats", .executor = pool, .capacity = 4096, .overflow = overflow::drop_oldest},
         count);
+    auto by_network = [&](const quake&) { ++networks; };
+    auto net =
+        events.subscribe<quake>("quake.#", {.key = &quake::network, .executor = pool}, by_network);
     auto big =
         events.subscribe<quake>("quake.#", {.where = [](auto& q) { return q.mag > 6; }}, wake_up);
     auto feed = events.subscribe<quake>("quake.#");  // no handler: receive
@@ -141,17 +150,24 @@ TEST_CASE("bus: topics") {
     auto strong = events.topic<quake>("quake.us.strong");  // resolved once
     published p = strong.publish(quake{"us", 6.1});        // counts; may wait for room
     CHECK(strong.try_publish(quake{"us", 5.0}));           // doesn't wait
-    if (p.dropped()) slow_down();                          // matched, queued, rejected, dropped
+    receipt r =
+        strong.publish_tracked(quake{"us", 6.0});  // every subscriber's outcome, to wait for
+    if (p.dropped()) slow_down();                  // matched, queued, rejected, dropped
+    auto quote = [](const symbol& wanted) { return price{static_cast<int>(wanted.name.size())}; };
+    auto desk = events.reply<symbol>("price.get", quote);
+    auto reply = events.request<price>("price.get", symbol{"ACME"}, 100ms);
 
-    CHECK(p.matched() == 4);
-    CHECK(p.queued() == 2);
+    CHECK(reply->cents == 4);
+    CHECK(r.handled() >= 1);
+    CHECK(p.matched() == 5);
+    CHECK(p.queued() == 3);
     CHECK(p.rejected() == 0);
-    CHECK(paged == 2);
+    CHECK(paged == 3);
     CHECK(woken == 1);
     auto first = feed.receive();
     REQUIRE(first);
     CHECK((*first)->network == "us");
-    until([&] { return counted == 2; });
+    until([&] { return counted == 3 && networks == 3; });
 }
 
 TEST_CASE("durable: what a crash can't take") {

@@ -20,11 +20,12 @@
 //
 // Threads   Everything by any number of threads, also from handlers: a handler may publish,
 //           subscribe, and end any subscription. Each subscription's handler runs once at a time,
-//           except for direct ones: they run in their publishers' threads.
-// Cost      publish by topic: bus/topic.hpp. By name: a look-up in a map under the bus's mutex on
-//           top, and a name that was never seen stays in memory. subscribe: linear in the topics.
-// Progress  Publishers never wait for a subscribe or its end, but for a mutex held for a few
-//           instructions (bus/detail/route.hpp). Subscribing takes a mutex of the whole bus.
+//           or `prefetch` times; direct ones run in their publishers' threads.
+// Cost      publish by topic: bus/topic.hpp. By name: a hash and a look-up on top, without a lock; a
+//           name that was never seen stays in memory. subscribe: the topics that share the first
+//           words of its pattern, and touches those that match.
+// Progress  Publishers never wait for a subscribe or its end: who listens is read wait-free
+//           (bus/detail/route.hpp). Subscribing takes a mutex of the whole bus.
 // Errors    std::invalid_argument: a bad name or pattern (bus/pattern.hpp), a name of another type,
 //           options that contradict each other or the group's. A handler that throws has failed:
 //           counted, told to on_error, and nobody else notices.
@@ -129,7 +130,7 @@ public:
         return reply<Question>(name, reply_options{}, std::forward<Handler>(h));
     }
     template <class Question, class Handler>
-    subscription reply(std::string_view name, reply_options options, Handler&& h);
+    subscription reply(std::string_view name, const reply_options& options, Handler&& h);
 
     /// Asks, and waits for the answer: its own status when there is none (no_subscribers, full, closed,
     /// timed_out, stopped; failed: the handler threw, or nobody will answer any more).

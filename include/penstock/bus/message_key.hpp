@@ -6,7 +6,6 @@
 //   {.key = [](const order& o) { return o.customer.id; }}
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -27,7 +26,7 @@ public:
     message_key(F&& f)
         : make_{[f = std::decay_t<F>(std::forward<F>(f))](
                     detail::keyed_options<T>&& o) mutable -> std::unique_ptr<detail::lane<T>> {
-              using key = std::decay_t<std::invoke_result_t<std::decay_t<F>&, const T&>>;
+              using key = detail::key_type<T, std::decay_t<F>>;
               static_assert(std::is_default_constructible_v<std::hash<key>>,
                             "a key is hashed: specialise std::hash for its type");
               return std::make_unique<detail::keyed_lane<T, std::decay_t<F>>>(

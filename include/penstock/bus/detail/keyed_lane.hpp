@@ -19,7 +19,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -43,9 +42,23 @@ struct keyed_options {
     unique_function<void(message<T>&&)> on_drop;
 };
 
+/// As std::invoke, whose header costs a fifth of what all others do.
+template <class KeyOf, class T>
+decltype(auto) key_in(KeyOf& key_of, const T& value) {
+    if constexpr (std::is_member_object_pointer_v<KeyOf>) {
+        return (value.*key_of);
+    } else if constexpr (std::is_member_function_pointer_v<KeyOf>) {
+        return (value.*key_of)();
+    } else {
+        return key_of(value);
+    }
+}
+template <class T, class KeyOf>
+using key_type = std::decay_t<std::invoke_result_t<KeyOf&, const T&>>;
+
 template <class T, class KeyOf>
 class keyed_lane final : public lane<T> {
-    using key = std::decay_t<std::invoke_result_t<KeyOf&, const T&>>;
+    using key = key_type<T, KeyOf>;
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
     struct slot {
         message<T> what;
@@ -69,12 +82,12 @@ public:
     }
 
     status try_send(message<T>&& m) override {
-        const key k = std::invoke(key_of_, *m);
+        const key k = key_in(key_of_, *m);
         const status answer = put(k, m);
         return answer == status::full ? refuse(k, m) : answer;
     }
     status send(message<T>&& m, const sys::stop_token& stop) override {
-        const key k = std::invoke(key_of_, *m);
+        const key k = key_in(key_of_, *m);
         status answer = put(k, m);
         if (answer != status::full) return answer;
         if (options_.overflow != overflow::block) return refuse(k, m);

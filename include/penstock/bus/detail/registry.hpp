@@ -18,18 +18,16 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <exception>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
+#include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/pattern_trie.hpp>
 #include <penstock/bus/detail/retired.hpp>
@@ -49,6 +47,7 @@ public:
     registry& operator=(const registry&) = delete;
     ~registry() {
         while (zombies_) zombies_ = std::move(zombies_->next_retired);
+        while (newest_) delete std::exchange(newest_, newest_->made_before);
     }
 
     /// Changes exclude each other while somebody holds this. When it goes, what nobody reads any
@@ -95,7 +94,8 @@ public:
         topic_state*& list = lists_.list_of(name);
         std::unique_ptr<roster, void (*)(roster*)> found{
             who_matches(type_of<T>, name), &roster::free};
-        topic_state& topic = all_topics_.emplace_back(type_of<T>, name, hash);
+        topic_state& topic = *new topic_state{type_of<T>, name, hash};
+        topic.made_before = std::exchange(newest_, &topic);
         topic.listeners.replace(found.release());
         topic_lists::add(list, topic);
         topics_.add(topic);
@@ -109,11 +109,8 @@ public:
         l->place = listeners_.size();
         listeners_.push_back(l);
         try {
-            if (!l->group().empty()) {
-                groups_.erase(key_of(*l));  // with the views of one that was closed
-                groups_.emplace(key_of(*l), l.get());
-            }
-            patterns_[&l->type()].insert(*l);
+            if (!l->group().empty()) groups_.push_back(l.get());
+            trie_of(l->type()).insert(*l);
             matching(*l, [&](topic_state& t) {
                 if (&t.type == &l->type()) replace(t, roster::with(t.listeners.now(), *l));
             });
@@ -128,10 +125,8 @@ public:
         listeners_.back()->place = l.place;
         std::swap(listeners_[l.place], listeners_.back());
         listeners_.pop_back();
-        if (!l.group().empty())
-            if (auto g = groups_.find(key_of(l)); g != groups_.end() && g->second == &l)
-                groups_.erase(g);
-        if (auto p = patterns_.find(&l.type()); p != patterns_.end()) p->second.remove(l);
+        std::erase(groups_, &l);
+        if (pattern_trie* trie = find_trie(l.type())) trie->remove(l);
         bool all_out = true;
         matching(l, [&](topic_state& t) {
             const roster* now = t.listeners.now();
@@ -152,8 +147,12 @@ public:
 
     [[nodiscard]] std::shared_ptr<listener_base> find_group(const type_id& type, const pattern& by,
                                                             const std::string& group) const {
-        const auto g = groups_.find(group_key{&type, by.text(), group});
-        return g == groups_.end() ? nullptr : listeners_[g->second->place];
+        for (std::size_t i = groups_.size(); i-- > 0;) {  // the newest: older ones were closed
+            const listener_base& g = *groups_[i];
+            if (&g.type() == &type && g.by().text() == by.text() && g.group() == group)
+                return listeners_[g.place];
+        }
+        return nullptr;
     }
 
     // Without the lock:
@@ -178,7 +177,7 @@ public:
         {
             const change by{*this};
             closed_.store(true, std::memory_order_relaxed);  // the mutex carries it
-            for (topic_state& t : all_topics_) replace(t, nullptr);
+            for (topic_state* t = newest_; t; t = t->made_before) replace(*t, nullptr);
             ending = listeners_;
         }
         std::sort(
@@ -221,10 +220,15 @@ public:
     [[nodiscard]] visitors& visits() const noexcept { return *visitors_; }
 
 private:
-    /// Views of the listener's own strings.
-    using group_key = std::tuple<const type_id*, std::string_view, std::string_view>;
-    static group_key key_of(const listener_base& l) noexcept {
-        return {&l.type(), l.by().text(), l.group()};
+    [[nodiscard]] pattern_trie* find_trie(const type_id& type) const noexcept {
+        for (auto& [of, trie] : patterns_)
+            if (of == &type) return trie.get();
+        return nullptr;
+    }
+    pattern_trie& trie_of(const type_id& type) {
+        if (pattern_trie* known = find_trie(type)) return *known;
+        patterns_.emplace_back(&type, std::make_unique<pattern_trie>());
+        return *patterns_.back().second;
     }
 
     [[nodiscard]] bool inside_own_callback() const noexcept {
@@ -248,9 +252,8 @@ private:
 
     [[nodiscard]] roster* who_matches(const type_id& type, std::string_view name) {
         found_.clear();
-        const auto p = patterns_.find(&type);
-        if (!closed() && p != patterns_.end())
-            p->second.match(name, [&](listener_base& l) { found_.push_back(&l); });
+        pattern_trie* const trie = find_trie(type);
+        if (!closed() && trie) trie->match(name, [&](listener_base& l) { found_.push_back(&l); });
         if (found_.empty()) return nullptr;
         std::sort(
             found_.begin(), found_.end(), [](auto* a, auto* b) { return a->number < b->number; });
@@ -270,12 +273,12 @@ private:
 
     const std::shared_ptr<visitors> visitors_ = std::make_shared<visitors>();
     sys::mutex mutex_;
-    std::deque<topic_state> all_topics_;
+    topic_state* newest_ = nullptr;
     topic_table topics_;
     topic_lists lists_;
-    std::map<const type_id*, pattern_trie> patterns_;
+    std::vector<std::pair<const type_id*, std::unique_ptr<pattern_trie>>> patterns_;  // few types
     std::vector<std::shared_ptr<listener_base>> listeners_;
-    std::map<group_key, listener_base*> groups_;
+    std::vector<listener_base*> groups_;
     std::uint64_t next_number_ = 0;
     std::vector<listener_base*> found_;
     retired retired_;

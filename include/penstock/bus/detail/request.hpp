@@ -31,13 +31,14 @@ subscription bus::pipe(std::string_view by, std::string_view to) {
 }
 
 template <class Question, class Handler>
-subscription bus::reply(std::string_view name, reply_options o, Handler&& h) {
+subscription bus::reply(std::string_view name, const reply_options& o, Handler&& h) {
     using answer = std::decay_t<std::invoke_result_t<std::decay_t<Handler>&, const Question&>>;
     using question = detail::question<Question, answer>;
     return subscribe<question>(
         name,
         subscribe_options<question>{
-            .group = std::move(o.group), .executor = o.executor, .capacity = o.capacity},
+
+            .group = o.group, .executor = o.executor, .capacity = o.capacity},
         [h = std::decay_t<Handler>(std::forward<Handler>(h))](const question& q) mutable {
             q.answer(h(q.what()));
         });

@@ -7,14 +7,13 @@
 //   by pattern   lists of the topics that share their first two words. A pattern that names both
 //                meets one list, one that names the first those below it, any other all of them.
 //
-// Memory    48 bytes a topic, its name 48 or, over 15 characters, 80, in the table 12 to 24, in
+// Memory    56 bytes a topic, its name 48 or, over 15 characters, 80, in the table 12 to 24, in
 //           its list nothing more; the roster of those who listen comes on top.
 // Threads   find by any number, in a visit that is entering (detail/route.hpp); all else one at a
 //           time, under the registry's mutex.
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,7 +37,8 @@ struct topic_state {
     const shared_name name;
     const std::size_t hash;
     route listeners;
-    topic_state* next = nullptr;  // of those that share its first two words
+    topic_state* next = nullptr;         // of those that share its first two words
+    topic_state* made_before = nullptr;  // of all
 };
 
 class topic_table {
@@ -100,10 +100,10 @@ public:
     /// Makes the list that a topic of that name belongs to; then add() can't throw.
     topic_state*& list_of(std::string_view name) {
         words w{name};
-        below& first = heads_.try_emplace(std::string{w.word()}).first->second;
+        group& head = make(w.word(), heads_);
         w.next();
-        if (w.done()) return first.itself;
-        return first.second.try_emplace(std::string{w.word()}).first->second;
+        if (w.done()) return head.topics;
+        return make(name.substr(0, w.position() + w.word().size()), head.below).topics;
     }
     static void add(topic_state*& list, topic_state& t) noexcept {
         t.next = std::exchange(list, &t);
@@ -112,42 +112,54 @@ public:
     /// Calls f with each topic that the pattern matches.
     template <class F>
     void for_each(const pattern& by, F&& f) const {
-        words w{by.text()};
-        if (w.word() == "*" || w.word() == "#") {
-            for (auto& [word, b] : heads_) all_of(b, by, f);
+        const std::string_view text{by.text()};
+        words w{text};
+        if (is_wild(w.word())) {
+            for (const group* head = heads_; head; head = head->beside) all_of(*head, by, f);
             return;
         }
-        const auto head = heads_.find(w.word());
-        if (head == heads_.end()) return;
+        const group* const head = find(w.word());
         w.next();
+        if (!head) return;
         if (w.done()) {
-            list(head->second.itself, by, f);
-        } else if (w.word() == "*" || w.word() == "#") {
-            all_of(head->second, by, f);
-        } else if (const auto s = head->second.second.find(w.word());
-                   s != head->second.second.end()) {
-            list(s->second, by, f);
+            list(head->topics, by, f);
+        } else if (is_wild(w.word())) {
+            all_of(*head, by, f);
+        } else if (const group* g = find(text.substr(0, w.position() + w.word().size()))) {
+            list(g->topics, by, f);
         }
     }
 
 private:
+    /// Of one word: the topic of that name, and what is below. Of two: all topics that begin so.
+    struct group {
+        topic_state* topics = nullptr;
+        group* below = nullptr;
+        group* beside = nullptr;
+    };
     struct hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view word) const noexcept {
-            return std::hash<std::string_view>{}(word);
+        std::size_t operator()(std::string_view words) const noexcept {
+            return std::hash<std::string_view>{}(words);
         }
     };
-    template <class V>
-    using by_word = std::unordered_map<std::string, V, hash, std::equal_to<>>;
 
-    struct below {
-        topic_state* itself = nullptr;  // the topic of that one word
-        by_word<topic_state*> second{};
-    };
+    static bool is_wild(std::string_view word) noexcept { return word == "*" || word == "#"; }
+
+    group& make(std::string_view prefix, group*& among) {
+        if (const auto known = groups_.find(prefix); known != groups_.end()) return known->second;
+        group& fresh = groups_.try_emplace(std::string{prefix}).first->second;
+        fresh.beside = std::exchange(among, &fresh);
+        return fresh;
+    }
+    [[nodiscard]] const group* find(std::string_view prefix) const {
+        const auto known = groups_.find(prefix);
+        return known == groups_.end() ? nullptr : &known->second;
+    }
     template <class F>
-    static void all_of(const below& b, const pattern& by, F& f) {
-        list(b.itself, by, f);
-        for (auto& [word, first] : b.second) list(first, by, f);
+    static void all_of(const group& head, const pattern& by, F& f) {
+        list(head.topics, by, f);
+        for (const group* g = head.below; g; g = g->beside) list(g->topics, by, f);
     }
     template <class F>
     static void list(topic_state* t, const pattern& by, F& f) {
@@ -155,7 +167,8 @@ private:
             if (by.matches(*t->name)) f(*t);
     }
 
-    by_word<below> heads_;
+    std::unordered_map<std::string, group, hash, std::equal_to<>> groups_;
+    group* heads_ = nullptr;
 };
 
 }  // namespace detail

@@ -249,6 +249,7 @@ private:
     struct visit {
         explicit visit(sys::atomic<std::uint64_t>& w) noexcept
             : word{w},
+              // Relaxed: the order of the word's changes decides, as said above.
               admitted{(w.fetch_add(one_under_way, std::memory_order_relaxed) & closed_bit) == 0} {}
         visit(const visit&) = delete;
         ~visit() {

@@ -72,32 +72,38 @@ public:
     /// Opens number `number`, of a journal that is `like` this header; of any if like.number is 0.
     segment_fault open(os::directory& in, std::uint64_t number, const format::segment_header& like,
                        bool writable) {
-        file_ = os::file{in.files()};
-        if (auto t =
-                file_.open(in.path_of(format::file_name(number)), writable ? O_RDWR : O_RDONLY))
-            return {t};
-        std::size_t n = sizeof header_;
-        if (auto t = file_.read(&header_, n, 0)) return {t};
-        if (n < sizeof header_ || !header_.holds())
-            return {{}, "the segment's header does not hold"};
-        if (header_.version != format::version) return {{}, "the format is of another version"};
-        if (header_.number != number) return {{}, "the segment's name is not its number"};
-        if (like.number != 0 &&
-            (header_.journal_id != like.journal_id || header_.segment_bytes != like.segment_bytes))
-            return {{}, "the segment is of another journal"};
-        if (!size_makes_sense(header_.segment_bytes) ||
-            header_.records_start != format::records_start)
-            return {{}, "the segment's header makes no sense"};
+        if (auto fault = open_file(in, number, like, writable)) return fault;
         if (auto t = file_.size(file_bytes_)) return {t};
         if (writable) {
             if (auto t = complete()) return {t};
         }
         // What is beyond the end of the file must not be touched.
         const std::uint64_t bytes =
-            std::min(std::max<std::uint64_t>(file_bytes_, n), header_.segment_bytes);
+            std::min(std::max<std::uint64_t>(file_bytes_, sizeof header_), header_.segment_bytes);
         const auto mapped = static_cast<std::size_t>(writable ? header_.segment_bytes : bytes);
         if (auto t = map_.map(file_, mapped, writable)) return {t};
         return {};
+    }
+
+    /// Opens it for one who reads beside its writer: as a copy in memory, which no truncation by
+    /// somebody else can take away, and locked, so that it is not used again meanwhile. What is in the
+    /// copy comes by refresh().
+    segment_fault open_copy(os::directory& in, std::uint64_t number,
+                            const format::segment_header& like) {
+        file_ = os::file{in.files()};
+        const std::string path = in.path_of(format::file_name(number));
+        if (auto t = file_.open(path, O_RDONLY)) return {t};
+        if (auto t = file_.lock(true)) return {t};
+        if (auto fault = check_header(number, like)) return fault;
+        if (auto t = file_.size(file_bytes_)) return {t};
+        copy_.resize(static_cast<std::size_t>(header_.segment_bytes));
+        return {};
+    }
+    /// Copies n bytes from `at` on, as they are now: a record under way does not hold yet.
+    os::trouble refresh(std::uint64_t at, std::uint64_t n) {
+        if (at >= copy_.size()) return {};
+        auto most = static_cast<std::size_t>(std::min<std::uint64_t>(n, copy_.size() - at));
+        return file_.read(copy_.data() + at, most, at);
     }
 
     [[nodiscard]] static bool size_makes_sense(std::uint64_t bytes) noexcept {
@@ -109,6 +115,7 @@ public:
     /// What the file had when it was opened: less than the header says after a truncation.
     [[nodiscard]] std::uint64_t file_bytes() const noexcept { return file_bytes_; }
     [[nodiscard]] format::page page() const noexcept {
+        if (!copy_.empty()) return {copy_.data(), copy_.size(), header_.number};
         return {map_.data(), map_.size() & ~std::size_t{7}, header_.number};
     }
 
@@ -137,6 +144,30 @@ public:
     }
 
 private:
+    segment_fault open_file(os::directory& in, std::uint64_t number,
+                            const format::segment_header& like, bool writable) {
+        file_ = os::file{in.files()};
+        if (auto t =
+                file_.open(in.path_of(format::file_name(number)), writable ? O_RDWR : O_RDONLY))
+            return {t};
+        return check_header(number, like);
+    }
+    segment_fault check_header(std::uint64_t number, const format::segment_header& like) {
+        std::size_t n = sizeof header_;
+        if (auto t = file_.read(&header_, n, 0)) return {t};
+        if (n < sizeof header_ || !header_.holds())
+            return {{}, "the segment's header does not hold"};
+        if (header_.version != format::version) return {{}, "the format is of another version"};
+        if (header_.number != number) return {{}, "the segment's name is not its number"};
+        if (like.number != 0 &&
+            (header_.journal_id != like.journal_id || header_.segment_bytes != like.segment_bytes))
+            return {{}, "the segment is of another journal"};
+        if (!size_makes_sense(header_.segment_bytes) ||
+            header_.records_start != format::records_start)
+            return {{}, "the segment's header makes no sense"};
+        return {};
+    }
+
     static os::trouble fill(os::directory& in, const std::string& name,
                             const format::segment_header& header) {
         os::file out{in.files()};
@@ -165,9 +196,28 @@ private:
 
     os::file file_;
     os::mapping map_;
+    mutable std::vector<std::byte> copy_;  // instead of map_; mutable as a mapping's bytes are
     format::segment_header header_;
     std::uint64_t file_bytes_ = 0;
 };
+
+namespace format {
+/// The segments among these names of files, in order.
+inline std::vector<std::uint64_t> numbers_of(const std::vector<std::string>& names) {
+    std::vector<std::uint64_t> numbers;
+    for (const std::string& name : names) {
+        if (name.size() != file_name(0).size() || !name.ends_with(".segment")) continue;
+        std::uint64_t n = 0;
+        const bool digits = std::all_of(name.begin(), name.begin() + 20, [&](char c) {
+            n = n * 10 + static_cast<std::uint64_t>(c - '0');
+            return c >= '0' && c <= '9';
+        });
+        if (digits && n > 0) numbers.push_back(n);
+    }
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+}
+}  // namespace format
 
 /// Walks the records of one segment and follows its epochs. After one of type several it comes to
 /// those inside.

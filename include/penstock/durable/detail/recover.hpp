@@ -35,6 +35,16 @@ struct recovered {
     std::vector<std::string> spares{};  // files that may be used again
 };
 
+/// Whether a segment was made and never written to.
+inline bool is_blank(const std::shared_ptr<const segment>& s) {
+    if (s->file_bytes() < s->header().segment_bytes) return false;
+    if (s->used_from(format::records_start) == format::records_start) return true;
+    // Of a file used before, stale bytes may have come back.
+    scanner walk{s};
+    format::record ignored;
+    return s->used_before() && walk.look(ignored) != format::found::record && !walk.skip_damage();
+}
+
 class recovery {
 public:
     recovery(os::directory& in, journal_report& report) : in_{in}, report_{report} {}
@@ -43,19 +53,11 @@ public:
     std::vector<std::uint64_t> segments(std::vector<std::string>& spares) {
         std::vector<std::string> names;
         in_.list(names).raise_if_any(in_.path());
-        std::vector<std::uint64_t> numbers;
         for (const std::string& name : names) {
             if (name.ends_with(".segment.tmp")) in_.remove(name).raise_if_any(in_.path_of(name));
             if (name.ends_with(".segment.spare")) spares.push_back(name);
-            if (name.size() != format::file_name(0).size() || !name.ends_with(".segment")) continue;
-            std::uint64_t n = 0;
-            const bool digits = std::all_of(name.begin(), name.begin() + 20, [&](char c) {
-                n = n * 10 + static_cast<std::uint64_t>(c - '0');
-                return c >= '0' && c <= '9';
-            });
-            if (digits && n > 0) numbers.push_back(n);
         }
-        std::sort(numbers.begin(), numbers.end());
+        auto numbers = format::numbers_of(names);
         report_.segments = numbers.size();
         return numbers;
     }
@@ -101,6 +103,20 @@ public:
             break;
         }
         r.snapshot_holds = opens_with_snapshot(*r.tail);
+    }
+
+    /// Whether a record behind `p` says that `p` had been synced.
+    static bool promised(scanner walk, std::uint64_t p,
+                         const std::vector<std::shared_ptr<const segment>>& later) {
+        while (walk.skip_damage()) {
+            format::record seen;
+            while (walk.look(seen) == format::found::record) {
+                if (seen.header.synced > p) return true;
+                walk.step(seen);
+            }
+        }
+        return std::any_of(
+            later.begin(), later.end(), [](const auto& s) { return look_at(*s).before_is_synced; });
     }
 
 private:
@@ -152,14 +168,7 @@ private:
     void drop_blank(recovered& r, std::vector<std::uint64_t>& numbers) {
         while (numbers.size() > 1) {
             const std::shared_ptr<segment> s = open(numbers.back(), false);
-            if (s->file_bytes() < s->header().segment_bytes) return;
-            if (s->used_from(format::records_start) != format::records_start) {
-                // Of a file used before, stale bytes may have come back.
-                if (!s->used_before()) return;
-                scanner walk{s};
-                format::record ignored;
-                if (walk.look(ignored) == format::found::record || walk.skip_damage()) return;
-            }
+            if (!is_blank(s)) return;
             const std::string spare = format::file_name(numbers.back()) + ".spare";
             in_.rename(format::file_name(numbers.back()), spare).raise_if_any(in_.path_of(spare));
             in_.sync().raise_if_any(in_.path());
@@ -220,20 +229,6 @@ private:
         if (!known || !r.known.apply(seen))
             damaged({in.number(), seen.at}, seen.end() - seen.at,
                     "a stream or group whose declaration is lost");
-    }
-
-    /// Whether a record behind `p` says that `p` had been synced.
-    static bool promised(scanner walk, std::uint64_t p,
-                         const std::vector<std::shared_ptr<const segment>>& later) {
-        while (walk.skip_damage()) {
-            format::record seen;
-            while (walk.look(seen) == format::found::record) {
-                if (seen.header.synced > p) return true;
-                walk.step(seen);
-            }
-        }
-        return std::any_of(
-            later.begin(), later.end(), [](const auto& s) { return look_at(*s).before_is_synced; });
     }
 
     void cut(segment& tail, std::uint64_t from) {

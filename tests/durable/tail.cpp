@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <penstock/durable/durable_queue.hpp>
+#include <penstock/durable/tail.hpp>
+#include <penstock/durable/verify.hpp>
+
+#include "durable/scratch.hpp"
+
+using namespace penstock;
+namespace fs = std::filesystem;
+
+namespace {
+const journal_options small{.sync = sync::process_crash, .segment_bytes = 16 * 1024};
+using numbers = durable_queue<std::uint64_t>;
+}  // namespace
+
+TEST_CASE("a tail sees what is appended, in batches and transactions too, and can seek") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    numbers q{j, "q"};
+    durable_queue<std::string> other{j, "other"};
+    std::uint64_t sent = 0;
+    for (; sent < 1000; ++sent) REQUIRE(q.send(sent));
+    REQUIRE(other.send("not this"));
+    REQUIRE(q.send_all(std::vector<std::uint64_t>{1000, 1001}));
+    REQUIRE(j.transact([&](auto& t) { t.send(q, 1002); }));
+    REQUIRE(j.maintain());  // a segment ahead, which is not in use
+
+    journal_tail<std::uint64_t> tail{j.path(), "q"};
+    std::uint64_t at_500 = 0;
+    for (std::uint64_t i = 0; i <= 1002; ++i) {
+        auto m = tail.try_receive();
+        REQUIRE(m);
+        CHECK(m->value == i);
+        CHECK(m->time.time_since_epoch().count() > 0);
+        if (i == 500) at_500 = m->id;
+    }
+    CHECK(tail.try_receive().status() == status::empty);
+    REQUIRE(q.send(1003));
+    CHECK(tail.try_receive()->value == 1003);
+    REQUIRE(tail.seek(at_500));
+    CHECK(tail.try_receive()->value == 500);
+    CHECK(tail.lagged() == 0);
+}
+
+TEST_CASE("another process tails while this one sends, trims and uses segments again") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    numbers q{j, "q"};
+    auto g = q.group("g", {.prefetch = 8});
+    constexpr std::uint64_t count = 20000;
+    REQUIRE(q.send(0));
+    const pid_t child = ::fork();
+    if (child == 0) {
+        int answer = 1;
+        try {
+            journal_tail<std::uint64_t> tail{dir.path("j"), "q"};
+            std::uint64_t next = 0;
+            while (next < count) {
+                auto m = tail.try_receive();
+                if (!m && m.status() == status::empty) continue;
+                if (!m || m->value < next) ::_exit(2);  // wrong, or in the wrong order
+                if (m->value > next && tail.lagged() == 0) ::_exit(3);
+                next = m->value + 1;
+            }
+            answer = 0;
+        } catch (...) {
+        }
+        ::_exit(answer);
+    }
+    for (std::uint64_t i = 1; i < count; ++i) {
+        REQUIRE(q.send(i));
+        if (i % 500 == 0) {
+            while (auto d = g.try_receive()) REQUIRE(d.accept());
+            REQUIRE(j.trim());
+        }
+    }
+    int how = 0;
+    REQUIRE(::waitpid(child, &how, 0) == child);
+    REQUIRE(WIFEXITED(how));
+    CHECK(WEXITSTATUS(how) == 0);
+}
+
+TEST_CASE("a segment that a tail reads is not used again, and one that comes late is told") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    numbers q{j, "q"};
+    auto g = q.group("g", {.prefetch = 8});
+    std::uint64_t sent = 0;
+    for (; sent < 2000; ++sent) REQUIRE(q.send(sent));
+    journal_tail<std::uint64_t> tail{j.path(), "q"};
+    CHECK(tail.try_receive()->value == 0);
+    while (auto d = g.try_receive()) REQUIRE(d.accept());
+    REQUIRE(*j.trim() > 2);
+    for (; sent < 4000; ++sent) REQUIRE(q.send(sent));
+    std::uint64_t next = 1;
+    while (tail.lagged() == 0) {  // the rest of its segment, whose name has gone
+        auto m = tail.try_receive();
+        REQUIRE(m);
+        if (tail.lagged() == 0)
+            CHECK(m->value == next++);
+        else
+            CHECK(m->value > next);
+    }
+    CHECK(next > 200);
+}
+
+TEST_CASE("a tail of another type, of no stream, of no journal is refused") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    numbers q{j, "q"};
+    CHECK_THROWS_AS((journal_tail<std::string>{j.path(), "q"}), std::invalid_argument);
+    CHECK_THROWS_AS((journal_tail<std::uint64_t>{j.path(), "z"}), std::invalid_argument);
+    CHECK_THROWS_AS((journal_tail<std::uint64_t>{dir.path("none"), "q"}), std::system_error);
+}
+
+TEST_CASE("a file that is cut short under a tail is no SIGBUS, and found by verify") {
+    scratch dir;
+    {
+        journal j{dir.path("j"), small};
+        numbers q{j, "q"};
+        for (std::uint64_t i = 0; i < 1000; ++i) REQUIRE(q.send(i));
+    }
+    journal_tail<std::uint64_t> tail{dir.path("j"), "q"};
+    CHECK(tail.try_receive()->value == 0);
+    fs::resize_file(dir.path("j/") + format::file_name(1), 4096);
+    std::uint64_t seen = 1;
+    while (auto m = tail.try_receive()) CHECK(m->value == seen++);
+    const journal_report r = verify(dir.path("j"));
+    REQUIRE_FALSE(r.damage.empty());
+    CHECK(r.damage[0].at.segment == 1);
+    CHECK(r.damage[0].at.byte <= 4096);
+}
+
+TEST_CASE("verify says nothing of a journal that is whole, and changes nothing") {
+    scratch dir;
+    {
+        journal j{dir.path("j"), small};
+        numbers q{j, "q"};
+        for (std::uint64_t i = 0; i < 1000; ++i) REQUIRE(q.send(i));
+        REQUIRE(j.maintain());
+        CHECK(verify(j.path()).torn_bytes == 0);
+    }
+    const auto before = fs::last_write_time(dir.path("j/") + format::file_name(1));
+    const journal_report r = verify(dir.path("j"));
+    CHECK(r.damage.empty());
+    CHECK(r.torn_bytes == 0);
+    CHECK(r.segments_read == r.segments);
+    CHECK(r.records_read > 1000);
+    CHECK(fs::last_write_time(dir.path("j/") + format::file_name(1)) == before);
+    fs::remove(dir.path("j/") + format::file_name(2));
+    CHECK(verify(dir.path("j")).damage.at(0).what == "the segment is missing");
+}

@@ -289,3 +289,18 @@ TEST_CASE("coroutines on a strand are destroyed there while messages and stops a
     }
     CHECK(coroutine::frames() == 0);
 }
+
+TEST_CASE("a channel by itself is both ends, for coroutines too") {
+    penstock::channel<int> c{1};
+    std::vector<int> got;
+    coroutine sends = [](penstock::channel<int>& to) -> coroutine {
+        for (int i = 0; i < 3; ++i) CHECK(co_await to.async_send(i));
+        to.close();
+    }(c);
+    coroutine receives = [](penstock::channel<int>& from, std::vector<int>& into) -> coroutine {
+        while (auto v = co_await from.async_receive()) into.push_back(*v);
+    }(c, got);
+    CHECK(got == std::vector<int>{0, 1, 2});
+    CHECK(sends.done());
+    CHECK(receives.done());
+}

@@ -43,6 +43,7 @@
 #include <penstock/channel/overflow.hpp>
 #include <penstock/core/clock.hpp>
 #include <penstock/core/result.hpp>
+#include <penstock/core/resume_on.hpp>
 #include <penstock/core/status.hpp>
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/mpmc_ring.hpp>
@@ -51,6 +52,10 @@ namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 struct channel_access;  // for those who wait in their own way
 }
+template <class T, class Storage>
+class receive_awaitable;  // channel/async.hpp
+template <class T, class Storage>
+class send_awaitable;
 
 template <class T, queue Storage = mpmc_ring<T>>
 class channel {
@@ -95,6 +100,20 @@ public:
         return send_until(T(value), at, stop);
     }
     status try_send(const T& value) { return try_send(T(value)); }
+
+    /// For coroutines: include channel/async.hpp.
+    send_awaitable<T, Storage> async_send(T&& value, const stop_token& stop = {},
+                                          const resume_on& where = {}) {
+        return {core_, std::move(value), stop, where};
+    }
+    send_awaitable<T, Storage> async_send(const T& value, const stop_token& stop = {},
+                                          const resume_on& where = {}) {
+        return {core_, value, stop, where};
+    }
+    receive_awaitable<T, Storage> async_receive(const stop_token& stop = {},
+                                                const resume_on& where = {}) {
+        return {core_, stop, where};
+    }
 
     /// Sends n from `first` on, waiting for room as send does. The count says how many went in; the
     /// status why the next one didn't (with drop_newest: `dropped` if any was). What did not go is
@@ -192,6 +211,13 @@ public:
 
     [[nodiscard]] std::size_t capacity() const { return core_.content().capacity(); }
     [[nodiscard]] std::size_t size_approx() const { return core_.content().size(); }
+
+    /// With a byte budget: the bytes that are in or on their way in.
+    [[nodiscard]] std::size_t bytes_approx() const
+        requires requires(const detail::cargo<T, Storage>& c) { c.bytes(); }
+    {
+        return core_.content().bytes();
+    }
 
     [[nodiscard]] channel_counts counts() const { return core_.counts(); }
     /// Elements that were handed to on_drop, whatever the reason. Exact once senders rest.

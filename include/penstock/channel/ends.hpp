@@ -34,12 +34,6 @@
 
 namespace penstock::inline PENSTOCK_ABI {
 
-// channel/async.hpp
-template <class T, class Storage>
-class receive_awaitable;
-template <class T, class Storage>
-class send_awaitable;
-
 template <class T, class Storage = mpmc_ring<T>>
 class sender {
 public:

@@ -5,6 +5,7 @@
 
 #include <penstock/channel/channel.hpp>
 #include <penstock/channel/ends.hpp>
+#include <penstock/channel/weighed.hpp>
 #include <penstock/queue/mpmc_ring.hpp>
 #include <penstock/queue/spsc_ring.hpp>
 
@@ -432,6 +433,37 @@ MODEL_PROGRAM("channel: drop_oldest drops nothing for a send that is told closed
     model::threads([&] { sent = send(c, 1); }, [&] { c.close(); });
     MODEL_CHECK(c.dropped() == (sent ? 1u : 0u));
     MODEL_CHECK(c.try_receive()->value() == (sent ? 1 : 0));
+}
+
+// ---- A byte budget ----
+
+MODEL_PROGRAM("channel with a byte budget: who waits for bytes is woken when they are given back",
+              {.barriers = barriers::both, .departures = 4}) {
+    bag got;
+    channel<payload, mpmc_ring<penstock::weighed<payload>>> c{
+        {.capacity = 2, .max_bytes = 2, .weigh = [](const payload&) { return std::size_t{2}; }}};
+    MODEL_CHECK(send(c, 0));
+    model::threads([&] { MODEL_CHECK(send(c, 1)); }, [&] { receive(c, got, 2); });
+    MODEL_CHECK(got.values().size() == 2 && c.bytes_approx() == 0);
+}
+MODEL_PROGRAM("byte_budget: who gives bytes back is done with the place of him who gets them", {}) {
+    penstock::detail::byte_budget budget{1};
+    penstock::detail::byte_budget::place first;
+    first.weight = 1;
+    MODEL_CHECK(budget.reserve(first, false));
+    model::threads(
+        [&] {
+            penstock::detail::byte_budget::place second;
+            second.weight = 1;
+            if (budget.reserve(second, true) || budget.reserve(second, true)) {
+                budget.spend(second);  // it goes without the mutex
+                MODEL_CHECK(!budget.give_back(1));
+            } else {
+                (void)budget.leave(second);
+            }
+        },
+        [&] { (void)budget.leave(first); });
+    MODEL_CHECK(budget.used_approx() == 0);
 }
 
 // ---- Ends ----

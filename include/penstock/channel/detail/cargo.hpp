@@ -64,6 +64,7 @@ public:
     [[nodiscard]] bool idle() const { return intake_.idle(); }
     [[nodiscard]] bool something() const { return intake_.something(); }
     [[nodiscard]] bool room() const { return size() < capacity(); }
+    [[nodiscard]] bool room(const pass&) const { return room(); }
     [[nodiscard]] std::uint64_t pushed() const { return intake_.pushed(); }
     [[nodiscard]] std::size_t size() const { return intake_.storage().size_approx(); }
     [[nodiscard]] std::size_t capacity() const { return intake_.storage().capacity(); }

@@ -241,8 +241,9 @@ protected:
         for (backoff wait;; wait()) {
             std::optional<T> oldest;
             status answer = push(std::move(value), mine);
-            if (answer == status::full && !cargo_.room()) {  // else a receiver is just making some
-                std::lock_guard lock{replacing_};            // a close comes before this or after
+            if (answer == status::full &&
+                !cargo_.room(mine.mine_)) {        // else a receiver is just making some
+                std::lock_guard lock{replacing_};  // a close comes before this or after
                 if (closed()) {
                     answer = status::closed;
                 } else if (cargo_.pop_into(oldest)) {

@@ -191,6 +191,49 @@ MODEL_PROGRAM("durable: what one sends another receives, then accepts", {}) {
                        MODEL_CHECK(d.accept());
                    });
 }
+MODEL_PROGRAM("durable: of two producers both messages are received, each once", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    model::threads(
+        [&] { MODEL_CHECK(j.numbers.send(1)); }, [&] { MODEL_CHECK(j.numbers.send(2)); });
+    auto a = readers.try_receive();
+    auto b = readers.try_receive();
+    MODEL_CHECK(a && b && *a + *b == 3);
+    MODEL_CHECK(readers.try_receive().status() == status::empty);
+}
+MODEL_PROGRAM("durable: a reservation is received whole, or a send comes first", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    model::threads(
+        [&] {
+            auto r = j.numbers.reserve(sizeof(int));
+            const int n = 7;
+            std::memcpy(r->bytes().data(), &n, sizeof n);
+            MODEL_CHECK(r->commit());
+        },
+        [&] {
+            auto d = readers.try_receive();
+            MODEL_CHECK(!d || *d == 7);
+        });
+}
+MODEL_PROGRAM("durable: a transaction and a send, received in one order by all", {}) {
+    journal_in_memory j;
+    auto readers = j.numbers.group("readers");
+    MODEL_CHECK(j.numbers.send(1));
+    auto first = readers.try_receive();
+    model::threads(
+        [&] {
+            MODEL_CHECK(j.books.transact([&](auto& t) {
+                t.accept(first);
+                t.send(j.numbers, 2);
+            }));
+        },
+        [&] {
+            auto d = readers.try_receive();
+            MODEL_CHECK(!d || *d == 2);
+        });
+    MODEL_CHECK(!first.unsettled());
+}
 MODEL_PROGRAM("durable: what was sent before the close is received, then closed", {}) {
     journal_in_memory j;
     auto readers = j.numbers.group("readers");

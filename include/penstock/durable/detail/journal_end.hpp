@@ -217,7 +217,7 @@ private:
 
     void wake_helper() noexcept {
         if (!options_.helper) return;
-        work_.store(true, std::memory_order_release);  // pairs with help
+        work_.store(true, std::memory_order_relaxed);  // what there is to do is found by mutexes
         helper_waits_.notify_one();
     }
     void help(const sys::stop_token& stop) {
@@ -227,7 +227,7 @@ private:
             if (options_.sync == sync::interval)
                 until = deadline::after(options_.clock, options_.interval.time);
             (void)helper_waits_.wait(
-                [&] { return work_.exchange(false, std::memory_order_acquire); },  // wake_helper
+                [&] { return work_.exchange(false, std::memory_order_relaxed); },  // as above
                 [] { return false; }, until, stop);
         }
     }

@@ -224,7 +224,7 @@ private:
             "the median, ratios are within a round.\n",
             reps_);
         print_cells(cells_);
-        if (table_) print_goals(cells_, goals_);
+        if (table_ && !goals_.empty()) print_goals(cells_, goals_);
         if (cpus().size() > 1)
             std::printf(
                 "\ncores' distance at best: %.0f ns there and back\n"

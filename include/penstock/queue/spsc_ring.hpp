@@ -6,7 +6,7 @@
 //   while (auto j = ring.try_pop()) run(*j);  // consumer
 //
 // Cost      Wait-free, O(1), at most two acquire loads a call. One allocation, in the constructor.
-//           The first refusal after 32 elements or more takes 0.8 us (32 pauses, see below).
+//           A refusal of a side that was busy may take 0.8 us more (queue/detail/catch_up.hpp).
 // Threads   [producer] and [consumer] calls may overlap each other, never themselves. A role may
 //           move to another thread if the hand-over synchronizes. try_* may be called from a
 //           signal handler that interrupts no other call of its role.
@@ -32,10 +32,8 @@
 // What makes it fast (benchmarks/README.md has the figures)
 //   - The producer reads its own cursor from a line of its own: a consumer that polls for the next
 //     element takes the line of `tail_` away. `head_` is asked for once a lap.
-//   - Lines move between cores far cheaper in blocks than one by one. So a side that was busy and
-//     has caught up pauses once, then looks again before it refuses; the other one gets ahead, and
-//     many lines move at once. Elements that come singly, as in a round trip, see no pause, nor does
-//     who found that it brought nothing: the streak that it takes doubles each time, up to 4,096.
+//   - A busy side that has caught up pauses once before it refuses, so that lines move in blocks
+//     (queue/detail/catch_up.hpp).
 //   - The consumer asks for lines ahead that are known to be filled. A producer that does so for
 //     writing was slower: it takes lines that are still being read.
 //   - Batches of trivially copyable elements are copied as memory: by wide stores, of which the
@@ -54,6 +52,7 @@
 #include <penstock/core/sync.hpp>
 #include <penstock/fwd.hpp>
 #include <penstock/queue/concepts.hpp>
+#include <penstock/queue/detail/catch_up.hpp>
 #include <penstock/queue/detail/cells.hpp>
 #include <penstock/queue/reservation.hpp>
 
@@ -190,14 +189,11 @@ private:
     friend reservation<spsc_ring>;
     static_assert(std::is_unsigned_v<Cursor>);
 
-    static constexpr std::size_t least_streak = 32;
-
     /// What a side keeps to itself.
     struct side {
-        Cursor cursor = 0;   // its own, where it must not wait for a line that the other one reads
-        Cursor limit = 0;    // before it, the slots are known to be this side's
-        Cursor refused = 0;  // its cursor at the last refusal
-        std::size_t streak = least_streak;  // elements since then that make a pause worth it
+        Cursor cursor = 0;  // its own, where it must not wait for a line that the other one reads
+        Cursor limit = 0;   // before it, the slots are known to be this side's
+        detail::catch_up<Cursor, 1> pace;
     };
 
     [[nodiscard]] std::size_t index(Cursor c) const noexcept { return c & mask_; }
@@ -217,12 +213,18 @@ private:
     }
 
     bool has_room(Cursor tail) noexcept {
-        return tail != producer_.limit || look_for_room(tail) ||
-               (pauses(producer_, tail) && found(producer_, look_for_room(tail)));
+        if (tail != producer_.limit || look_for_room(tail)) return true;
+        if (!producer_.pace.pauses(tail)) return false;
+        look_for_room(tail);
+        producer_.pace.brought(distance(tail, producer_.limit));
+        return tail != producer_.limit;
     }
     bool has_element(Cursor head) noexcept {
-        return head != consumer_.limit || look_for_elements(head) ||
-               (pauses(consumer_, head) && found(consumer_, look_for_elements(head)));
+        if (head != consumer_.limit || look_for_elements(head)) return true;
+        if (!consumer_.pace.pauses(head)) return false;
+        look_for_elements(head);
+        consumer_.pace.brought(distance(head, consumer_.limit));
+        return head != consumer_.limit;
     }
     bool look_for_room(Cursor tail) noexcept {
         const Cursor head = head_.load(std::memory_order_acquire);  // (R), pairs with (F)
@@ -244,19 +246,6 @@ private:
         if (static_cast<Cursor>(consumer_.limit - head) > ahead && i < capacity())
             __builtin_prefetch(&slots_[i]);
 #endif
-    }
-
-    /// Before a refusal: whoever has caught up lets the other one get ahead, see above.
-    [[gnu::noinline]] static bool pauses(side& s, Cursor now) noexcept {
-        const auto streak = static_cast<Cursor>(now - s.refused);
-        s.refused = now;
-        if (streak < s.streak) return false;
-        for (int i = 0; i < 32; ++i) sys::pause();
-        return true;
-    }
-    static bool found(side& s, bool something) noexcept {  // else it takes twice as long a streak
-        s.streak = something ? least_streak : least(2 * s.streak, 128 * least_streak);
-        return something;
     }
 
     /// Calls use(first slot, count) for the n slots from c on: twice where they go round the end.

@@ -70,11 +70,11 @@ public:
         requires(Capacity != at_run_time)
         : spsc_ring{Capacity} {}
     explicit spsc_ring(std::size_t capacity, const Allocator& allocator = {})
-        : slots_{capacity, allocator}, mask_{static_cast<Cursor>(std::bit_ceil(capacity) - 1)} {
+        : slots_{capacity, allocator}, mask_{mask_of(capacity)} {
         if (capacity > static_cast<Cursor>(-1) / 2 + 1)
             throw std::invalid_argument{
                 "penstock: this capacity is too large for the cursor's type"};
-        producer_.limit = static_cast<Cursor>(mask_ + 1);
+        producer_.limit = static_cast<Cursor>(mask() + 1);
     }
     spsc_ring(const spsc_ring&) = delete;
     spsc_ring& operator=(const spsc_ring&) = delete;
@@ -182,7 +182,7 @@ public:
     /// [any thread] Elements that were ever pushed.
     [[nodiscard]] std::uint64_t pushed_approx() const noexcept {
         const Cursor tail = tail_.load(std::memory_order_relaxed);  // a count; carries nothing
-        return tail / (std::uint64_t{mask_} + 1) * capacity() + index(tail);
+        return tail / (std::uint64_t{mask()} + 1) * capacity() + index(tail);
     }
 
 private:
@@ -196,15 +196,24 @@ private:
         detail::catch_up<Cursor, 1> pace;
     };
 
-    [[nodiscard]] std::size_t index(Cursor c) const noexcept { return c & mask_; }
+    static constexpr Cursor mask_of(std::size_t capacity) noexcept {
+        return static_cast<Cursor>(std::bit_ceil(capacity) - 1);
+    }
+    [[nodiscard]] Cursor mask() const noexcept {
+        if constexpr (Capacity != at_run_time)
+            return mask_of(Capacity);
+        else
+            return mask_;
+    }
+    [[nodiscard]] std::size_t index(Cursor c) const noexcept { return c & mask(); }
     [[nodiscard]] Cursor after(Cursor c, std::size_t n) const noexcept {  // in the same lap
-        if (index(c) + n == capacity()) return static_cast<Cursor>((c | mask_) + 1);
+        if (index(c) + n == capacity()) return static_cast<Cursor>((c | mask()) + 1);
         return static_cast<Cursor>(c + n);
     }
     [[nodiscard]] std::size_t distance(Cursor from, Cursor to) const noexcept {
         const std::size_t n = static_cast<Cursor>(to - from);
-        const bool same_lap = ((from ^ to) & ~mask_) == 0;
-        return same_lap ? n : n - (std::size_t{mask_} + 1 - capacity());
+        const bool same_lap = ((from ^ to) & ~mask()) == 0;
+        return same_lap ? n : n - (std::size_t{mask()} + 1 - capacity());
     }
     static std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
 
@@ -228,7 +237,7 @@ private:
     }
     bool look_for_room(Cursor tail) noexcept {
         const Cursor head = head_.load(std::memory_order_acquire);  // (R), pairs with (F)
-        producer_.limit = static_cast<Cursor>(head + mask_ + 1);
+        producer_.limit = static_cast<Cursor>(head + mask() + 1);
         return tail != producer_.limit;
     }
     bool look_for_elements(Cursor head) noexcept {

@@ -63,7 +63,13 @@ std::string stream_type_name() {
         return std::string{std::string_view{codec<T>::name}};
     } else {
         std::string name{compiler_name<T>()};
-        // The one place where the two differ for a named type.
+        // Where compilers differ, names are spelled as g++ does: a journal outlives its compiler.
+        constexpr std::string_view spelled[][2] = {
+            {"short", "short int"},         {"unsigned short", "short unsigned int"},
+            {"long", "long int"},           {"unsigned long", "long unsigned int"},
+            {"long long", "long long int"}, {"unsigned long long", "long long unsigned int"}};
+        for (auto& s : spelled)
+            if (name == s[0]) return std::string{s[1]};
         constexpr std::string_view theirs = "(anonymous namespace)", ours = "{anonymous}";
         for (auto at = name.find(theirs); at != std::string::npos; at = name.find(theirs))
             name.replace(at, theirs.size(), ours);

@@ -66,9 +66,10 @@ public:
 
     /// Lets nobody in any more. The last one out ends the callbacks; it may be the caller, here.
     void shut_without_waiting() {
-        if (gone_.load(std::memory_order_acquire)) return;  // (W), pairs with (E)
+        if (gone_.load(std::memory_order_relaxed)) return;  // who doesn't wait sees nothing of it
         state expected = open;
-        state_.compare_exchange_strong(expected, closing, std::memory_order_seq_cst);
+        state_.compare_exchange_strong(expected, closing, std::memory_order_relaxed,
+                                       std::memory_order_relaxed);  // `shut` orders, below
         all_.barrier();
         {
             std::lock_guard lock{mutex_};

@@ -28,20 +28,21 @@ public:
     }
     /// By the publisher, afterwards: how many outcomes there will be.
     void expect(std::uint32_t outcomes) noexcept {
-        expected_.store(outcomes, std::memory_order_release);  // (X), pairs with its readers
+        expected_.store(outcomes, std::memory_order_relaxed);  // a number alone
         all_known_.notify_all();
     }
     /// The message goes. It was shared by all who took it, so the others have said theirs.
     void message_gone() noexcept {
-        const auto all = expected_.load(std::memory_order_acquire);  // pairs with (X)
-        if (all == not_known) return;                                // its publish threw
-        while (settled_.load(std::memory_order_relaxed) < all)       // nobody else adds any more
+        // Relaxed: the publisher has let go of the message since.
+        const auto all = expected_.load(std::memory_order_relaxed);
+        if (all == not_known) return;                           // its publish threw
+        while (settled_.load(std::memory_order_relaxed) < all)  // nobody else adds any more
             settle(outcome::released);
     }
 
     [[nodiscard]] bool settled() const noexcept {
         return settled_.load(std::memory_order_acquire) >=  // (D), pairs with (O)
-               expected_.load(std::memory_order_acquire);   // pairs with (X)
+               expected_.load(std::memory_order_relaxed);   // a number alone
     }
     status wait(const deadline& until, const sys::stop_token& stop) {
         return all_known_.wait([this] { return settled(); }, [] { return false; }, until, stop);

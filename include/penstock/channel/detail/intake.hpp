@@ -116,18 +116,15 @@ public:
     explicit intake(std::size_t capacity) : storage_{capacity}, asymmetric_{sys::asymmetric()} {}
 
     status push(value_type&& value) {
-        set_busy(true);
         status answer = status::closed;
-        if (gate_.load(std::memory_order_seq_cst) == open)
-            answer = storage_.try_push(std::move(value)) ? status::ok : status::full;
+        if (enters()) answer = storage_.try_push(std::move(value)) ? status::ok : status::full;
         set_busy(false);
         return answer;
     }
     template <class Iterator>
     std::size_t push_n(Iterator first, std::size_t n) {
-        set_busy(true);
         std::size_t pushed = 0;
-        if (gate_.load(std::memory_order_seq_cst) == open) pushed = push_some(storage_, first, n);
+        if (enters()) pushed = push_some(storage_, first, n);
         set_busy(false);
         return pushed;
     }
@@ -163,6 +160,11 @@ private:
     using gate_t = unsigned char;
     static constexpr gate_t open = 0, closing = 1, shut = 2;
 
+    /// Announces a push, then looks whether the gate is open. Every call ends by set_busy(false).
+    [[nodiscard]] bool enters() noexcept {
+        set_busy(true);
+        return gate_.load(std::memory_order_seq_cst) == open;
+    }
     void set_busy(bool busy) noexcept {
         if (asymmetric_) {
             busy_.store(busy, std::memory_order_release);  // pairs with drained, close's barrier

@@ -75,11 +75,8 @@ struct found {
     journal_report report;
 };
 
-/// Opens and reads everything as a new group, whose cursor no damage has touched.
-found read_all(const scratch& dir, bool skip_damage = false, const char* group = "reader") {
-    quick q;
-    numbers n{dir.path("j"), q.options(skip_damage)};
-    auto g = n.group(group, {.prefetch = 8});
+/// What the group gets until it is told why there is no more.
+found accept_all(auto& g) {
     found f;
     for (;;) {
         auto d = g.try_receive();
@@ -90,6 +87,15 @@ found read_all(const scratch& dir, bool skip_damage = false, const char* group =
         f.values.push_back(*d);
         REQUIRE(d.accept());
     }
+    return f;
+}
+
+/// Opens and reads everything as a new group, whose cursor no damage has touched.
+found read_all(const scratch& dir, bool skip_damage = false, const char* group = "reader") {
+    quick q;
+    numbers n{dir.path("j"), q.options(skip_damage)};
+    auto g = n.group(group, {.prefetch = 8});
+    found f = accept_all(g);
     f.report = n.report();
     return f;
 }
@@ -548,16 +554,7 @@ struct rebooted {
         journal j{dir.path("j"), q.options(false, sync::manual)};
         numbers n{j, "queue"};
         auto g = n.group("r", {.prefetch = 8});
-        found f;
-        for (;;) {
-            auto d = g.try_receive();
-            if (!d) {
-                f.end = d.status();
-                break;
-            }
-            f.values.push_back(*d);
-            REQUIRE(d.accept());
-        }
+        found f = accept_all(g);
         f.report = j.report();
         return f;
     }

@@ -109,3 +109,37 @@ TEST_CASE("several streams of one journal stay apart") {
         REQUIRE(d.accept());
     }
 }
+
+TEST_CASE("a message's topic is known to its receivers, after many segments and reopenings too") {
+    scratch dir;
+    const std::string path = dir.path("q");
+    std::uint64_t sent = 0;
+    for (int opening = 0; opening < 3; ++opening) {
+        durable_queue<std::uint64_t> q{path, {.sync = sync::manual, .segment_bytes = 16 * 1024}};
+        REQUIRE(q.send(sent++));
+        for (int i = 0; i < 300; ++i) {
+            REQUIRE(q.send(sent++, "even"));
+            REQUIRE(q.send(sent++, "odd." + std::to_string(opening)));
+        }
+        std::uint64_t next = 0;
+        auto g = q.group("g" + std::to_string(opening));
+        while (auto d = g.try_receive()) {
+            CHECK(*d == next);
+            const auto opened = next / 601, at = next % 601;
+            CHECK(d.info().topic == (at == 0       ? ""
+                                     : at % 2 == 1 ? "even"
+                                                   : "odd." + std::to_string(opened)));
+            ++next;
+            REQUIRE(d.accept());
+        }
+        CHECK(next == sent);
+    }
+    durable_queue<std::uint64_t> q{path, {.segment_bytes = 16 * 1024}};
+    CHECK(q.send(0, "") == status::too_large);
+    CHECK(q.send(0, std::string(2000, 'x')) == status::too_large);
+    std::uint64_t names = 0;
+    while (q.send(0, "a rather long name " + std::string(900, 'x') + std::to_string(names)))
+        ++names;
+    CHECK(names > 3);  // a snapshot of them has to fit at the beginning of a segment
+    CHECK(q.send(0, "even"));
+}

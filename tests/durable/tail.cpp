@@ -45,8 +45,10 @@ TEST_CASE("a tail sees what is appended, in batches and transactions too, and ca
         if (i == 500) at_500 = m->id;
     }
     CHECK(tail.try_receive().status() == status::empty);
-    REQUIRE(q.send(1003));
-    CHECK(tail.try_receive()->value == 1003);
+    REQUIRE(q.send(1003, "a.topic"));
+    const auto last = tail.try_receive();
+    CHECK(last->value == 1003);
+    CHECK(last->topic == "a.topic");
     REQUIRE(tail.seek(at_500));
     CHECK(tail.try_receive()->value == 500);
     CHECK(tail.lagged() == 0);

@@ -16,6 +16,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <penstock/core/status.hpp>
@@ -40,6 +41,7 @@ struct message_info {
     std::uint64_t id = 0;  ///< unique in its source and growing; of a journal: the offset
     std::chrono::sys_time<std::chrono::nanoseconds> time{};  ///< when it was sent
     std::uint32_t attempt = 1;  ///< which delivery of it this is, counted since the program started
+    std::string_view topic{};   ///< that it was sent to, or empty; valid while its source is there
 };
 
 namespace detail {

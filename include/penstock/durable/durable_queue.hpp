@@ -25,6 +25,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,13 @@ public:
 
     /// ok: it survives what the journal's policy says.
     status send(const T& value) { return send_to(0, value); }
+    /// As a message of that topic: message_info::topic. A new topic's name stays in the journal for
+    /// good; too_large also when there is no room for it any more.
+    status send(const T& value, std::string_view topic) {
+        std::uint32_t number = 0;
+        if (const status s = journal_->declare_topic(topic, number); !s) return s;
+        return send_to(number, value);
+    }
 
     /// Sends them together, one behind the other: after a crash all are there, or none. Their room is
     /// at most that of the largest message, 32 bytes each included; else too_large.

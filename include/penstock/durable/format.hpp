@@ -22,7 +22,7 @@
 //                                          32  n  payload, then zeros up to a multiple of 8
 //
 //   segment  = header snapshot record* [seal] zero*      only the last one may lack its seal
-//   record   = message | accept | stream | group | opening | several | seek
+//   record   = message | accept | stream | group | opening | several | seek | topic
 //   message  = type 1: the payload is the user's
 //   accept   = type 2: group id (4), 0 (4), offset of the message accepted (8), low water (8):
 //                      every message of the stream before that offset is accepted
@@ -31,15 +31,17 @@
 //   group    = type 4: id (4), stream id (2), length of the name (2), low water (8),
 //                      number of offsets accepted above it (4), 0 (4), those offsets (8 each), name
 //   snapshot = type 5: number of streams (4), of groups (4), each as in its record: opening a
-//                      journal needs its last segment and nothing before it
+//                      journal needs its last segment and nothing before it. If there are
+//                      topics, their number (4), 0 (4), and each follow
 //   opening  = type 6: epoch so far (8), epoch from here on (8), boot (8), written twice
 //   seal     = type 7: empty; the journal goes on in the next segment
 //   several  = type 8: messages and accepts, each as a record whose CRC, time and synced are 0, for
 //                      those of this one: all of them happened, or none
 //   seek     = type 9: group id (4), 0 (4), low water (8): where the group goes on, in either
 //                      direction; what it had accepted is forgotten
+//   topic    = type 10: id (4), length of the name (2), 0 (2), name: what a message's topic id means
 //   zero     = type 0: space prepared for records
-// A reader steps over types from 10 to 63, which it does not know; what it must not step over gets a
+// A reader steps over types from 11 to 63, which it does not know; what it must not step over gets a
 // new version.
 //
 // The CRC is over the epoch (8), the segment number (8), the record's byte in the segment (8) and
@@ -97,11 +99,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
-#include <span>
 #include <string>
 
-#include <penstock/core/sync.hpp>
 #include <penstock/durable/crc32c.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -144,7 +143,8 @@ enum class record_type : std::uint8_t {
     opening,
     seal,
     several,
-    seek
+    seek,
+    topic
 };
 inline constexpr std::uint8_t last_type = 63;
 
@@ -181,113 +181,6 @@ inline constexpr std::uint64_t closing_room =
     char name[40];
     std::snprintf(name, sizeof name, "%020llu.segment", static_cast<unsigned long long>(number));
     return name;
-}
-
-/// The sum of a record at byte `at` of its segment, whose first eight bytes are `word` with the CRC
-/// taken as 0, and whose bytes from 8 to `n` are at `record`.
-[[nodiscard]] inline std::uint32_t record_sum(std::uint64_t epoch, std::uint64_t segment,
-                                              std::uint64_t at, std::uint64_t word,
-                                              const std::byte* record, std::size_t n) noexcept {
-    const std::uint64_t seed[]{epoch, segment, at, word};
-    return crc32c_state{}.add(seed, sizeof seed).add(record + 8, n - 8).value();
-}
-
-/// Where a segment's bytes are and how its records are summed there.
-struct page {
-    std::byte* data = nullptr;
-    std::uint64_t size = 0;
-    std::uint64_t number = 0;
-};
-
-/// Writes a record into prepared space and commits it. The payload is in place already.
-inline void commit(const page& in, std::uint64_t at, std::uint64_t epoch,
-                   const record_header& header) noexcept {
-    std::byte* const p = in.data + at;
-    const std::uint64_t n = record_bytes(header.bytes);
-    // Put together in registers: eight bytes read back from smaller stores would wait for those.
-    std::uint64_t word = std::uint64_t{static_cast<std::uint8_t>(header.type)} << 32 |
-                         std::uint64_t{header.flags} << 40 | std::uint64_t{header.stream} << 48;
-    const std::uint64_t rest[]{header.bytes | std::uint64_t{header.topic} << 32,
-                               static_cast<std::uint64_t>(header.time), header.synced};
-    std::memcpy(p + 8, rest, sizeof rest);
-    for (std::byte* pad = p + sizeof header + header.bytes; pad != p + n; ++pad) *pad = {};
-    word |= record_sum(epoch, in.number, at, word, p, n);
-    sys::wrote(p);
-    // Pairs with the acquire in read: the commit word comes last.
-    sys::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(p)}.store(
-        word, std::memory_order_release);  // pairs with read
-}
-
-/// A record that holds, in place.
-struct record {
-    record_header header;
-    std::uint64_t at = 0;  ///< byte in the segment
-    std::span<const std::byte> payload;
-
-    [[nodiscard]] std::uint64_t end() const noexcept { return at + record_bytes(header.bytes); }
-};
-
-enum class found : std::uint8_t {
-    record,
-    space,   ///< nothing was ever committed here
-    damage,  ///< something that does not hold
-};
-
-/// Whether these bytes are records one after the other, as those of type several are.
-[[nodiscard]] inline bool splits(std::span<const std::byte> bytes) noexcept {
-    while (bytes.size() >= sizeof(record_header)) {
-        record_header h;
-        std::memcpy(static_cast<void*>(&h), bytes.data(), sizeof h);
-        const std::uint64_t n = record_bytes(h.bytes);
-        if (n > bytes.size()) return false;
-        bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return bytes.empty();
-}
-
-/// Looks for a record at byte `at`.
-[[nodiscard]] inline found read(const page& in, std::uint64_t at, std::uint64_t epoch,
-                                record& out) noexcept {
-    if (at >= in.size) return found::space;
-    if (in.size - at < sizeof(record_header)) return found::damage;
-    std::byte* const p = in.data + at;
-    const std::uint64_t word =
-        sys::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(p)}.load(
-            std::memory_order_acquire);  // pairs with commit
-    if (word == 0) return found::space;
-    sys::read(p);
-    record_header h;
-    std::memcpy(static_cast<void*>(&h), &word, sizeof word);
-    std::memcpy(reinterpret_cast<std::byte*>(&h) + 8, p + 8, sizeof h - 8);
-    // Most of what is no record ends here, before a sum over what it would take for its length.
-    if (h.type == record_type::none || static_cast<std::uint8_t>(h.type) > last_type ||
-        h.flags != 0 || h.reserved != 0 || h.synced > at || (h.synced & 7) != 0)
-        return found::damage;
-    const std::uint64_t n = record_bytes(h.bytes);
-    if (n > in.size - at) return found::damage;
-    if (h.type == record_type::opening) {
-        if (h.bytes != sizeof(opening_payload)) return found::damage;
-        opening_payload change;
-        std::memcpy(&change, p + sizeof h, sizeof change);
-        // The second copy comes when the epoch has changed already.
-        if (change.before != epoch && change.after != epoch) return found::damage;
-        epoch = change.before;
-    }
-    if (record_sum(epoch, in.number, at, word & ~std::uint64_t{0xFFFFFFFF}, p, n) != h.crc)
-        return found::damage;
-    out = {h, at, {p + sizeof h, h.bytes}};
-    return h.type == record_type::several && !splits(out.payload) ? found::damage : found::record;
-}
-
-/// The record at byte `at`, inside the one of type several that holds there.
-[[nodiscard]] inline record read_inside(const page& in, std::uint64_t at,
-                                        std::int64_t time) noexcept {
-    record r;
-    r.at = at;
-    std::memcpy(static_cast<void*>(&r.header), in.data + at, sizeof r.header);
-    r.header.time = time;
-    r.payload = {in.data + at + sizeof r.header, r.header.bytes};
-    return r;
 }
 
 }  // namespace format

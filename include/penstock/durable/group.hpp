@@ -85,7 +85,8 @@ private:
             .id = c.offset,
             .time = std::chrono::sys_time<std::chrono::nanoseconds>{std::chrono::nanoseconds{
                 c.record.header.time}},
-            .attempt = c.attempt};
+            .attempt = c.attempt,
+            .topic = journal_->topic_name(c.record.header.topic)};
         try {
             // A view refers to the segment, which has to stay mapped.
             std::shared_ptr<const void> keeps;

@@ -47,6 +47,7 @@ struct tailed {
     T value;
     std::uint64_t id = 0;  ///< as message_info::id
     std::chrono::sys_time<std::chrono::nanoseconds> time{};
+    std::string topic{};  ///< as message_info::topic
 };
 
 template <class T>
@@ -98,7 +99,8 @@ public:
             if (r.header.type == format::record_type::message && id >= from_ && mine(r)) {
                 tailed<T> found{codec<T>::decode(r.payload), id,
                                 std::chrono::sys_time<std::chrono::nanoseconds>{
-                                    std::chrono::nanoseconds{r.header.time}}};
+                                    std::chrono::nanoseconds{r.header.time}},
+                                topic_of(r)};
                 step();
                 return found;
             }
@@ -176,6 +178,10 @@ private:
             if (const detail::stream_entry* const s = known_.stream(stream_)) id_ = s->id;
         }
         return id_ && r.header.stream == *id_;
+    }
+    [[nodiscard]] std::string topic_of(const format::record& r) const {
+        const std::uint32_t n = r.header.topic;
+        return n > 0 && n <= known_.topics.size() ? known_.topics[n - 1] : std::string{};
     }
     void check() {
         const detail::stream_entry* const s = known_.stream(stream_);

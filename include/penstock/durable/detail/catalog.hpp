@@ -108,12 +108,29 @@ struct group_entry {
     }
 };
 
+struct topic_entry {
+    std::uint32_t id = 0;
+    std::string name{};
+
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return 8 + name.size(); }
+    void write(byte_writer& to) const {
+        to.put(id).put(static_cast<std::uint16_t>(name.size())).put(std::uint16_t{0}).put(name);
+    }
+    void read(byte_reader& from) {
+        id = from.get<std::uint32_t>();
+        const auto name_bytes = from.get<std::uint16_t>();
+        from.get<std::uint16_t>();
+        name = from.get_text(name_bytes);
+    }
+};
+
 class catalog {
 public:
     static constexpr std::size_t longest_name = 1024;
 
     std::vector<stream_entry> streams;
     std::vector<group_entry> groups;
+    std::vector<std::string> topics;  // number n at n - 1
 
     [[nodiscard]] stream_entry* stream(std::string_view name) noexcept {
         const auto at = std::find_if(
@@ -131,6 +148,8 @@ public:
         for (const auto& s : streams) n += 24 + s.name.size() + s.type.name.size();
         for (const auto& g : groups)
             n += 24 + g.name.size() + 8 * std::max<std::uint64_t>(g.most, g.accepted.size());
+        for (const auto& t : topics) n += 8 + t.size();
+        if (!topics.empty()) n += 8;
         return format::record_bytes(n);
     }
 
@@ -140,6 +159,9 @@ public:
         to.put(static_cast<std::uint32_t>(groups.size()));
         for (const auto& s : streams) s.write(to);
         for (const auto& g : groups) g.write(to);
+        if (!topics.empty())
+            to.put(static_cast<std::uint32_t>(topics.size())).put(std::uint32_t{0});
+        for (std::uint32_t i = 0; i < topics.size(); ++i) topic_entry{i + 1, topics[i]}.write(to);
         return to;
     }
 
@@ -175,6 +197,11 @@ public:
                 g->seek(low);
                 return true;
             }
+            case format::record_type::topic: {
+                topic_entry t;
+                t.read(from);
+                return from && add(std::move(t));
+            }
             default: return true;
         }
     }
@@ -195,6 +222,14 @@ private:
             if (!from || !read.add(std::move(g))) return false;
         }
         if (!from) return false;
+        const auto topic_count = from.left() > 0 ? from.get<std::uint32_t>() : 0;
+        if (topic_count > 0) from.get<std::uint32_t>();
+        for (std::uint32_t i = 0; i < topic_count && from; ++i) {
+            topic_entry t;
+            t.read(from);
+            if (!from || !read.add(std::move(t))) return false;
+        }
+        if (!from) return false;
         *this = std::move(read);
         return true;
     }
@@ -208,6 +243,12 @@ private:
         if (g.id == 0 || g.id > groups.size() + 1 || g.stream > streams.size()) return false;
         if (g.id <= groups.size()) return groups[g.id - 1u].name == g.name;
         groups.push_back(std::move(g));
+        return true;
+    }
+    bool add(topic_entry&& t) {
+        if (t.id == 0 || t.id > topics.size() + 1) return false;
+        if (t.id <= topics.size()) return topics[t.id - 1u] == t.name;
+        topics.push_back(std::move(t.name));
         return true;
     }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What all handles of one journal share: streams and groups by name, what is appended to them, and
-// what no group needs any more.
+// What all handles of one journal share: what is appended to its streams and accepted by its groups,
+// and what no group needs any more. detail/declarations.hpp has the names.
 //
 // Threads   Everything but construction and destruction may be called by any number of threads at
 //           once.
@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include <penstock/durable/detail/journal_end.hpp>
+#include <penstock/durable/detail/declarations.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
@@ -31,12 +31,10 @@ struct accept_payload {
     std::uint64_t offset, low;
 };
 
-class journal_core final : public journal_end {
+class journal_core final : public declarations {
 public:
     journal_core(std::string path, const journal_options& options)
-        : journal_end{std::move(path), options} {
-        for (const auto& s : known_.streams)
-            streams_.push_back(std::make_unique<stream_state>(s.id));
+        : declarations{std::move(path), options} {
         start_helper();
     }
     ~journal_core() { close(); }
@@ -46,32 +44,19 @@ public:
     /// ok: safe from what the policy says.
     status send(const stream_state& stream, std::uint32_t topic,
                 std::span<const std::byte> payload) {
-        return send_in_place(
-            stream, format::record_type::message, topic, payload.size(), [&](std::byte* to) {
-                if (!payload.empty()) std::memcpy(to, payload.data(), payload.size());
-            });
+        const auto n = payload.size();
+        return append(stream, format::record_type::message, topic, n,
+                      [&](const format::record_header& h) { writer_.put(h, payload); });
     }
 
     /// `fill` writes the payload where it will stay, and must not throw.
     template <class Fill>
     status send_in_place(const stream_state& stream, format::record_type type, std::uint32_t topic,
                          std::uint64_t bytes, Fill&& fill) {
-        std::uint64_t end = 0;
-        {
-            std::unique_lock lock{append_mutex_, std::defer_lock};
-            if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
-            if (stream.closed.load(std::memory_order_relaxed))
-                return status::closed;  // by the mutex
+        return append(stream, type, topic, bytes, [&](const format::record_header& h) {
             fill(writer_.room());
-            writer_.commit({.type = type,
-                            .stream = stream.id,
-                            .bytes = static_cast<std::uint32_t>(bytes),
-                            .topic = topic});
-            end = writer_.end();
-        }
-        const status s = make_safe(end);
-        readers_of(stream.id);
-        return s;
+            writer_.commit(h);
+        });
     }
 
     /// Appends that a group has accepted something: `settle(payload)` says what, or refuses. `end` is
@@ -157,73 +142,7 @@ public:
 
     void readers_of(std::uint16_t stream) noexcept { readers().notify(stream, false); }
 
-    // Streams and groups -------------------------------------------------------------------------
-
-    stream_state& declare(const std::string& name, const stream_type& type) {
-        check_name(name);
-        stream_entry s{.name = name, .type = type};
-        s.id = 1;  // for its size
-        byte_writer payload;
-        s.write(payload);
-        std::unique_lock lock{append_mutex_, std::defer_lock};
-        declared(enter(lock, format::record_type::stream, payload.bytes().size()));
-        if (const stream_entry* there = known_.stream(name)) {
-            if (there->type != type)
-                throw std::invalid_argument{
-                    "penstock: stream \"" + name + "\" of " + path() + " holds " +
-                    there->type.spelled() + ", not " + type.spelled() +
-                    ": open it with that type, or give the new one a stream of its own"};
-            return *streams_[there->id - 1u];
-        }
-        if (known_.streams.size() >= 0xFFFF) throw std::length_error{"penstock: too many streams"};
-        s.id = static_cast<std::uint16_t>(known_.streams.size() + 1);
-        s.first = writer_.end();
-        check_snapshot(24 + name.size() + type.name.size());
-        known_.streams.reserve(s.id);  // what may throw comes first
-        streams_.push_back(std::make_unique<stream_state>(s.id));
-        stream_state& made = *streams_.back();
-        payload = {};
-        s.write(payload);
-        writer_.put({.type = format::record_type::stream, .stream = s.id}, payload.bytes());
-        known_.streams.push_back(std::move(s));
-        const auto end = writer_.end();
-        lock.unlock();
-        declared(make_safe(end));
-        return made;
-    }
-
-    /// By value: the entry moves on with every accept.
-    group_entry declare(const stream_state& stream, const std::string& name,
-                        std::uint32_t prefetch) {
-        check_name(name);
-        group_entry g{.stream = stream.id, .name = name};
-        byte_writer payload;
-        g.write(payload);
-        std::unique_lock lock{append_mutex_, std::defer_lock};
-        declared(enter(lock, format::record_type::group, payload.bytes().size()));
-        for (group_entry& there : known_.groups) {
-            if (there.stream == stream.id && there.name == name) {
-                check_snapshot(8 * there.more_for(prefetch));
-                there.allow(prefetch);
-                return there;
-            }
-        }
-        g.id = static_cast<std::uint32_t>(known_.groups.size() + 1);
-        g.low = known_.streams[stream.id - 1u].first;
-        check_snapshot(24 + name.size() + 8 * std::uint64_t{prefetch});
-        known_.groups.reserve(g.id);
-        payload = {};
-        g.write(payload);
-        g.allow(prefetch);
-        ++cursors_set_;
-        writer_.put({.type = format::record_type::group, .stream = stream.id}, payload.bytes());
-        const group_entry made = g;
-        known_.groups.push_back(std::move(g));
-        const auto end = writer_.end();
-        lock.unlock();
-        declared(make_safe(end));
-        return made;
-    }
+    // Groups and trimming ------------------------------------------------------------------------
 
     /// All groups; `cursors_set` is for trim.
     [[nodiscard]] std::vector<group_entry> groups(std::uint64_t& cursors_set) {
@@ -264,33 +183,30 @@ public:
     }
 
 private:
+    template <class Write>
+    status append(const stream_state& stream, format::record_type type, std::uint32_t topic,
+                  std::uint64_t bytes, Write&& write) {
+        std::uint64_t end = 0;
+        {
+            std::unique_lock lock{append_mutex_, std::defer_lock};
+            if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
+            if (stream.closed.load(std::memory_order_relaxed))
+                return status::closed;  // by the mutex
+            write(format::record_header{.type = type,
+                                        .stream = stream.id,
+                                        .bytes = static_cast<std::uint32_t>(bytes),
+                                        .topic = topic});
+            end = writer_.end();
+        }
+        const status s = make_safe(end);
+        readers_of(stream.id);
+        return s;
+    }
+
     void unreserve() noexcept {
         reserved_by_.store(nullptr, std::memory_order_relaxed);  // read as equal by nobody
         append_mutex_.unlock();
     }
-
-    void check_snapshot(std::uint64_t more) const {
-        if (known_.largest_snapshot() + more > writer_.largest_snapshot())
-            throw std::length_error{
-                "penstock: the streams and groups of " + path() +
-                " no longer fit at the beginning of a segment: use larger segments, or a smaller "
-                "prefetch"};
-    }
-    static void check_name(const std::string& name) {
-        if (name.empty() || name.size() > catalog::longest_name)
-            throw std::invalid_argument{
-                "penstock: a stream or group needs a name of 1 to 1024 bytes"};
-    }
-    /// Declaring happens in constructors, where a refusal is an exception.
-    void declared(status s) const {
-        if (s) return;
-        const int code = s == status::no_space ? ENOSPC : s == status::closed ? EBADF : EIO;
-        os::trouble{code, "declare a stream or group in"}.raise(path());
-    }
-
-    // By append_mutex_:
-    std::vector<std::unique_ptr<stream_state>> streams_;
-    std::uint64_t cursors_set_ = 0;  // seeks and new groups
 };
 
 }  // namespace detail

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <random>
@@ -59,10 +60,10 @@ TEST_CASE("the test vectors of RFC 3720, B.4, come out by hardware and by table"
 
 TEST_CASE("every length and alignment gives what the definition gives, in one piece or two") {
     std::mt19937 random{7};
-    std::vector<unsigned char> bytes(300);
+    std::vector<unsigned char> bytes(3000);
     for (auto& b : bytes) b = static_cast<unsigned char>(random());
     for (std::size_t from = 0; from < 9; ++from) {
-        for (std::size_t n = 0; from + n <= bytes.size(); n += n < 40 ? 1 : 13) {
+        for (std::size_t n = 0; from + n <= bytes.size(); n += n < 40 ? 1 : n < 600 ? 13 : 171) {
             const std::uint32_t sum = by_definition(bytes.data() + from, n);
             CHECK(crc32c(bytes.data() + from, n) == sum);
             CHECK(by_table(bytes.data() + from, n) == sum);
@@ -71,6 +72,39 @@ TEST_CASE("every length and alignment gives what the definition gives, in one pi
                       .add(bytes.data() + from, half)
                       .add(bytes.data() + from + half, n - half)
                       .value() == sum);
+        }
+    }
+}
+
+TEST_CASE("copying on the way gives the same bytes and the same sum, zeros up to 8 included") {
+    std::mt19937 random{8};
+    std::vector<unsigned char> bytes(5000);
+    for (auto& b : bytes) b = static_cast<unsigned char>(random());
+    for (std::size_t from = 0; from < 9; from += 2) {
+        for (std::size_t n = 0; from + n <= bytes.size(); n += n < 80 ? 1 : 97) {
+            const std::size_t padded = (n + 7) & ~std::size_t{7};
+            std::vector<unsigned char> expected(bytes.data() + from, bytes.data() + from + n);
+            expected.resize(padded);
+            std::vector<unsigned char> copy(padded + 8, 0xEE);
+            const auto before = crc32c_state{}.add("seed", 4);
+            const auto sum = before.add_copying(
+                reinterpret_cast<std::byte*>(copy.data()), bytes.data() + from, n);
+            CHECK(sum.value() == before.add(expected.data(), padded).value());
+            CHECK(std::equal(expected.begin(), expected.end(), copy.begin()));
+            CHECK(copy[padded] == 0xEE);
+        }
+    }
+}
+
+TEST_CASE("each kind of instruction gives the same sum, as far as this machine has it") {
+    std::vector<std::byte> bytes(4096), copy(4096);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 31);
+    for (std::size_t n = 0; n <= bytes.size(); n += 61) {
+        const std::uint32_t sum = detail::crc_by_table(7, bytes.data(), n);
+        for (int level = 1; level <= detail::crc_level(); ++level) {
+            CHECK(detail::crc_by_hardware<false>(level, 7, bytes.data(), nullptr, n) == sum);
+            if (n % 8 == 0)
+                CHECK(detail::crc_by_hardware<true>(level, 7, bytes.data(), copy.data(), n) == sum);
         }
     }
 }

@@ -11,6 +11,7 @@
 
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/format.hpp>
+#include <penstock/durable/record.hpp>
 
 #include "durable/faulty_files.hpp"
 #include "durable/scratch.hpp"

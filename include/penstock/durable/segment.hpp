@@ -20,6 +20,7 @@
 
 #include <penstock/core/os_file.hpp>
 #include <penstock/durable/format.hpp>
+#include <penstock/durable/record.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 

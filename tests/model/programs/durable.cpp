@@ -9,6 +9,7 @@
 #include <penstock/durable/detail/readers.hpp>
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/format.hpp>
+#include <penstock/durable/record.hpp>
 #include <penstock/durable/journal.hpp>
 
 #include "../memory_files.hpp"

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <penstock/durable/detail/bytes.hpp>
-#include <penstock/durable/format.hpp>
+#include <penstock/durable/record.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {

@@ -64,10 +64,8 @@ public:
     void open(recovered&& from, bool created) {
         segments_.set_like(from.tail->header());
         segments_.add(from.tail);
-        tail_ = from.tail;
-        at_ = from.at;
+        begin_in(from.tail, from.at, from.epoch);
         sealed_ = from.sealed;
-        epoch_ = from.epoch;
         // What was found may be in the page cache only; from now on it is relied on.
         sync_tail();
         if (at_ == format::records_start && !sealed_) {
@@ -83,7 +81,7 @@ public:
                 put({.type = format::record_type::opening}, bytes);
                 put({.type = format::record_type::opening}, bytes);
             }
-            epoch_ = change.after;  // of a sealed segment: its successor's header names it
+            begin_in(tail_, at_, change.after);  // of a sealed one: its successor's header names it
         }
         sync_tail();
         format::segment_header like = tail_->header();
@@ -113,28 +111,22 @@ public:
     }
     /// Where the payload of the next record goes, once there is room.
     [[nodiscard]] std::byte* room() const noexcept {
-        std::byte* const to = tail_->page().data + at_ + sizeof(format::record_header);
+        std::byte* const to = page_.data + at_ + sizeof(format::record_header);
         sys::wrote(to);
         return to;
     }
     /// Appends the record whose payload is in place.
     void commit(format::record_header h) noexcept {
-        const std::uint64_t synced = done_.synced();
-        const std::uint64_t here = offset_of(0);
-        h.time = in_.files()->wall_time();
-        // The header was on disk before the segment had its name.
-        h.synced = synced < here ? 0
-                                 : static_cast<std::uint32_t>(std::max<std::uint64_t>(
-                                       synced - here, format::records_start));
-        format::commit(tail_->page(), at_, epoch_, h);
-        at_ += format::record_bytes(h.bytes);
-        done_.set_appended(end());
+        stamp(h);
+        format::commit(page_, at_, sum_, h);
+        pass(h.bytes);
     }
     /// Appends a record, once there is room.
     void put(format::record_header h, std::span<const std::byte> payload) noexcept {
         h.bytes = static_cast<std::uint32_t>(payload.size());
-        if (!payload.empty()) std::memcpy(room(), payload.data(), payload.size());
-        commit(h);
+        stamp(h);
+        format::put(page_, at_, sum_, h, payload.data());
+        pass(h.bytes);
     }
 
     /// What is not known to be on disk.
@@ -155,11 +147,11 @@ public:
         sealed_count_ = kept;
     }
     /// The offset of the segment that is written to.
-    [[nodiscard]] std::uint64_t tail_begins() const noexcept { return offset_of(0); }
+    [[nodiscard]] std::uint64_t tail_begins() const noexcept { return begins_; }
     [[nodiscard]] bool anything_sealed() const noexcept { return sealed_count_ > 0; }
 
     [[nodiscard]] const std::shared_ptr<segment>& tail() const noexcept { return tail_; }
-    [[nodiscard]] std::uint64_t end() const noexcept { return offset_of(at_); }
+    [[nodiscard]] std::uint64_t end() const noexcept { return begins_ + at_; }
     [[nodiscard]] std::uint64_t segment_bytes() const noexcept {
         return segments_.like().segment_bytes;
     }
@@ -172,14 +164,32 @@ public:
     }
 
 private:
-    [[nodiscard]] std::uint64_t offset_of(std::uint64_t byte) const noexcept {
-        return tail_->number() * segment_bytes() + byte;
+    /// What an append would look up each time.
+    void begin_in(std::shared_ptr<segment> s, std::uint64_t at, std::uint64_t epoch) noexcept {
+        tail_ = std::move(s);
+        at_ = at;
+        epoch_ = epoch;
+        page_ = tail_->page();
+        begins_ = tail_->number() * segment_bytes();
+        sum_ = format::detail::sum_in(epoch, page_.number);
+    }
+    void stamp(format::record_header& h) const noexcept {
+        const std::uint64_t synced = done_.synced();
+        h.time = in_.files()->wall_time();
+        // The header was on disk before the segment had its name.
+        h.synced = synced < begins_ ? 0
+                                    : static_cast<std::uint32_t>(std::max<std::uint64_t>(
+                                          synced - begins_, format::records_start));
+    }
+    void pass(std::uint32_t payload) noexcept {
+        at_ += format::record_bytes(payload);
+        done_.set_appended(end());
     }
     [[nodiscard]] std::uint64_t spare_room() const noexcept {
-        return std::min<std::uint64_t>(segment_bytes() / 64, 64 * 1024);
+        return std::min<std::uint64_t>(page_.size / 64, 64 * 1024);
     }
     [[nodiscard]] bool fits(std::uint64_t n) const noexcept {
-        return !sealed_ && at_ + n + format::closing_room <= segment_bytes();
+        return !sealed_ && at_ + n + format::closing_room <= page_.size;
     }
 
     void write_snapshot(std::span<const std::byte> payload) noexcept {
@@ -205,8 +215,7 @@ private:
         if (!sealed_) seal();
         PENSTOCK_ASSERT(sealed_count_ < unsynced::most, "a segment must be synced before this one");
         sealed_segments_[sealed_count_++] = std::move(tail_);
-        tail_ = std::move(next);
-        at_ = format::records_start;
+        begin_in(std::move(next), format::records_start, epoch_);
         sealed_ = false;
         write_snapshot(first.bytes());
         return {};
@@ -221,8 +230,11 @@ private:
     const catalog& known_;
 
     std::shared_ptr<segment> tail_;
+    format::page page_;         // its bytes
+    std::uint64_t begins_ = 0;  // its offset
     std::uint64_t at_ = 0;
     std::uint64_t epoch_ = 0;
+    crc32c_state sum_;  // what all sums here begin with
     bool sealed_ = false;
     std::array<std::shared_ptr<segment>, unsynced::most> sealed_segments_;  // not synced yet
     std::size_t sealed_count_ = 0;

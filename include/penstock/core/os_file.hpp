@@ -177,14 +177,19 @@ public:
     [[nodiscard]] std::string path_of(const std::string& name) const { return path_ + "/" + name; }
     [[nodiscard]] file_system_ref files() const noexcept { return files_; }
 
-    /// Creates it where it is missing, and syncs its parent, which must be there.
+    /// Creates it where it is missing; its parent must be there.
     trouble make() {
         const int answer = files_->make_directory(path_.c_str());
-        if (answer == -EEXIST) return {};
-        if (answer < 0) return detail::trouble_of(answer, "create the directory");
+        return detail::trouble_of(answer == -EEXIST ? 0 : answer, "create the directory");
+    }
+    /// Its own name survives power loss from then on. A parent that may not be read is not synced: who
+    /// made the directory has to.
+    trouble sync_name() {
         const auto slash = path_.find_last_of('/');
-        if (slash == std::string::npos) return directory{files_, "."}.sync();
-        return directory{files_, path_.substr(0, slash == 0 ? 1 : slash)}.sync();
+        const std::string parent =
+            slash == std::string::npos ? "." : path_.substr(0, slash == 0 ? 1 : slash);
+        const trouble t = directory{files_, parent}.sync();
+        return t.code == EACCES ? trouble{} : t;
     }
     trouble list(std::vector<std::string>& names) const {
         return detail::trouble_of(files_->list(path_.c_str(), names), "list");

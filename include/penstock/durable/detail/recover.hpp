@@ -6,6 +6,10 @@
 // since, the page cache has all, and only the end of the last segment can be torn. After that the walk
 // begins where a record says that all before its segment is on disk, and the first place that does not
 // hold, and was promised to nobody, is the end: a prefix is left.
+//
+// What the page cache has need not be on disk, nor get there by a sync: after one that failed the kernel
+// takes the pages for clean. So when the last writer did not say that all is synced, what may not be
+// is written once more, then synced, before anything is built on it.
 #pragma once
 
 #include <algorithm>
@@ -62,8 +66,10 @@ public:
         return numbers;
     }
 
-    /// Nobody is there yet but the segments of these numbers; `boot` is the machine's.
-    void run(recovered& r, std::vector<std::uint64_t> numbers, std::uint64_t boot) {
+    /// Nobody is there yet but the segments of these numbers; `boot` is the machine's. `clean`: the last
+    /// writer has synced all.
+    void run(recovered& r, std::vector<std::uint64_t> numbers, std::uint64_t boot,
+             bool clean = false) {
         drop_blank(r, numbers);
         const std::uint64_t last = numbers.back();
         r.tail = open(last, true);
@@ -78,6 +84,8 @@ public:
         std::vector<std::shared_ptr<const segment>> chain{r.tail};
         sight seen = look_at(*r.tail);
         rebooted_ = boot == 0 || seen.boot != boot;
+        if (rebooted_ || !clean) in_.sync().raise_if_any(in_.path());
+        if (!rebooted_ && !clean) settle(numbers, seen);
         // Until what is known begins, and nothing before it can be torn.
         while (!seen.snapshot || (rebooted_ && !seen.before_is_synced)) {
             const std::uint64_t from = chain.back()->number() - 1;
@@ -124,7 +132,8 @@ private:
     struct sight {
         bool snapshot = false;          // its own holds: no segment before it is needed to know all
         bool before_is_synced = false;  // a record says so
-        std::uint64_t boot = 0;         // which wrote it last
+        std::uint64_t synced = format::records_start;  // up to here, as the records say
+        std::uint64_t boot = 0;                        // which wrote it last
     };
 
     static bool opens_with_snapshot(const segment& s) {
@@ -145,6 +154,7 @@ private:
             else if (f != format::found::record)
                 break;
             if (r.header.synced >= format::records_start) seen.before_is_synced = true;
+            seen.synced = std::max<std::uint64_t>(seen.synced, r.header.synced);
             if (r.header.type == format::record_type::opening) {
                 format::opening_payload change;
                 std::memcpy(&change, r.payload.data(), sizeof change);
@@ -153,6 +163,35 @@ private:
             if (r.header.type == format::record_type::seal) break;
         }
         return seen;
+    }
+
+    /// Has on disk what only the page cache may have, the oldest first; `last` is the sight of the last
+    /// segment.
+    void settle(const std::vector<std::uint64_t>& numbers, const sight& last) {
+        std::vector<std::pair<std::shared_ptr<const segment>, std::uint64_t>> unsynced;
+        sight seen = last;
+        for (auto n = numbers.rbegin(); n != numbers.rend(); ++n) {
+            std::shared_ptr<const segment> s = open(*n, false);
+            if (n != numbers.rbegin()) seen = look_at(*s);
+            unsynced.emplace_back(std::move(s), seen.synced);
+            if (seen.before_is_synced) break;
+        }
+        for (auto u = unsynced.rbegin(); u != unsynced.rend(); ++u)
+            write_again(*u->first, u->second);
+    }
+    void write_again(const segment& s, std::uint64_t from) {
+        const std::string path = in_.path_of(format::file_name(s.number()));
+        os::file f{in_.files()};
+        f.open(path, O_RDWR).raise_if_any(path);
+        const format::page p = s.page();
+        const std::uint64_t to = s.used_from(from);
+        std::vector<std::byte> piece(64 * 1024);  // not from the mapping: it is the same page
+        for (std::uint64_t at = from; at < to; at += piece.size()) {
+            const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), to - at));
+            std::memcpy(piece.data(), p.data + at, n);
+            f.write(piece.data(), n, at).raise_if_any(path);
+        }
+        f.sync_data().raise_if_any(path);
     }
 
     std::shared_ptr<segment> open(std::uint64_t number, bool writable) {
@@ -185,9 +224,9 @@ private:
         for (std::uint64_t n = last; n > in.number(); --n) {
             const std::string name = format::file_name(n);
             in_.remove(name).raise_if_any(in_.path_of(name));
+            in_.sync().raise_if_any(in_.path());  // one by one: no gap may be found among them
             ++report_.torn_segments;
         }
-        in_.sync().raise_if_any(in_.path());
     }
 
     /// False: the journal ends here, at a torn tail. `later`: the segments behind, the next one last.

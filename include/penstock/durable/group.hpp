@@ -19,11 +19,15 @@
 #include <utility>
 
 #include <penstock/core/delivery.hpp>
+#include <penstock/core/resume_on.hpp>
 #include <penstock/durable/codec.hpp>
 #include <penstock/durable/detail/find_time.hpp>
 #include <penstock/durable/detail/group_state.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+
+template <class T>
+class durable_receive_awaitable;  // durable/async.hpp
 
 enum class seek_to : unsigned char { begin, end };
 
@@ -50,6 +54,18 @@ public:
         return hand_out(state_->take(*stream_, c), c);
     }
 
+    /// For coroutines: include durable/async.hpp.
+    durable_receive_awaitable<T> async_receive(const sys::stop_token& stop = {},
+                                               const resume_on& where = {}) const {
+        return {*this, stop, where};
+    }
+
+    /// Whether try_receive would find something now; another member may be faster.
+    [[nodiscard]] bool ready() { return state_->ready(); }
+    /// Where members wait: it tells one of them of each message, all of an end. For who waits in a way
+    /// of his own.
+    [[nodiscard]] waiter& receivers() noexcept { return state_->receivers(); }
+
     /// Moves the whole group: it goes on with the first message at or behind that offset (of a
     /// message: info().id), time or end, durably. Messages accepted before come again. Deliveries that
     /// are out belong to the place it has left: their accept answers closed. Time is as exact as
@@ -69,6 +85,7 @@ public:
 private:
     template <class>
     friend class durable_queue;
+    friend class durable_receive_awaitable<T>;
 
     durable_group(std::shared_ptr<detail::journal_core> journal, detail::stream_state& stream,
                   detail::group_state& state) noexcept

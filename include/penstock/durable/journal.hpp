@@ -31,13 +31,17 @@
 #include <utility>
 
 #include <penstock/core/result.hpp>
+#include <penstock/core/resume_on.hpp>
 #include <penstock/durable/detail/group_state.hpp>
 #include <penstock/durable/detail/journal_core.hpp>
+#include <penstock/durable/detail/offset_wait.hpp>
 #include <penstock/durable/options.hpp>
 #include <penstock/durable/report.hpp>
 #include <penstock/durable/transaction.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+
+class offset_awaitable;  // durable/async.hpp
 
 class journal {
 public:
@@ -59,11 +63,21 @@ public:
 
     /// Has all that is appended now on disk when ok, under any policy.
     status sync() { return core_->sync_to(core_->done().appended()); }
-    /// Waits until somebody else has synced all before that offset: ok, timed_out, stopped, failed.
+    /// Waits until somebody else has appended, or synced, all before that offset: ok, timed_out, stopped,
+    /// closed (it never will be), failed.
+    status wait_appended(std::uint64_t offset, const deadline& until = {},
+                         const sys::stop_token& stop = {}) {
+        return detail::wait_for(*core_, detail::milestone::appended, offset, until, stop);
+    }
     status wait_synced(std::uint64_t offset, const deadline& until = {},
                        const sys::stop_token& stop = {}) {
-        return core_->done().wait_until_synced(offset, until, stop);
+        return detail::wait_for(*core_, detail::milestone::synced, offset, until, stop);
     }
+    /// For coroutines: include durable/async.hpp.
+    offset_awaitable async_appended(std::uint64_t offset, const sys::stop_token& stop = {},
+                                    const resume_on& where = {});
+    offset_awaitable async_synced(std::uint64_t offset, const sys::stop_token& stop = {},
+                                  const resume_on& where = {});
     /// What the helper thread does, once: makes the next segment ready, syncs full ones, and what
     /// sync::interval has let pass. Call it from a loop of yours. ok, no_space (tried again with the
     /// next call), closed, failed.

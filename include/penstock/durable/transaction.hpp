@@ -138,6 +138,7 @@ private:
         for (const to_accept& a : accepts_) a.group->notify_members();
         s = journal_.make_safe(end);
         for (const detail::stream_state* const stream : sent_to_) journal_.readers_of(stream->id);
+        if (sent_to_.empty()) journal_.told_of_record();
         if (s) {
             for (const to_accept& a : accepts_) a.source->reset();
         }

@@ -61,6 +61,7 @@ public:
         const auto end = writer_.end();
         lock.unlock();
         declared(make_safe(end));
+        readers().notify(0, false);
         return made;
     }
 
@@ -94,6 +95,7 @@ public:
         const auto end = writer_.end();
         lock.unlock();
         declared(make_safe(end));
+        readers().notify(0, false);
         return made;
     }
 

@@ -105,7 +105,9 @@ public:
         };
         if (const status s = journal_.accept(mark, end); !s) return s;
         if (was_full) waiting_.notify_one();
-        return journal_.make_safe(end);
+        const status safe = journal_.make_safe(end);
+        journal_.told_of_record();
+        return safe;
     }
 
     /// Waits until take() has an answer other than empty.
@@ -117,6 +119,20 @@ public:
             [&] { return (answer = take(stream, to)) != status::empty; },
             [&] { return something(stream); }, until, stop);
         return waited ? answer : waited;
+    }
+
+    /// Something may be there for one who waits: he is told.
+    void pass_on(const stream_state& stream) noexcept {
+        if (something(stream)) waiting_.notify_one();
+    }
+    [[nodiscard]] waiter& receivers() noexcept { return waiting_; }
+    /// take() would find a message now.
+    [[nodiscard]] bool ready() {
+        std::lock_guard lock{mutex_};
+        if (journal_.done().failed() || journal_.closed()) return false;
+        if (released_ > 0) return true;
+        format::record next;
+        return last_ - first_ < out_.size() && cursor_.next(next);
     }
 
     void notify(bool all) noexcept override { all ? waiting_.notify_all() : waiting_.notify_one(); }
@@ -142,7 +158,9 @@ public:
         };
         if (const status s = journal_.seek(id_, to, move, end); !s) return s;
         waiting_.notify_all();
-        return journal_.make_safe(end);
+        const status safe = journal_.make_safe(end);
+        journal_.told_of_record();
+        return safe;
     }
 
     // A transaction accepts several of several groups at once, their mutexes held.

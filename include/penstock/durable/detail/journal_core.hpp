@@ -140,7 +140,9 @@ public:
         unreserve();
     }
 
+    /// After an append to that stream, and after one to none.
     void readers_of(std::uint16_t stream) noexcept { readers().notify(stream, false); }
+    void told_of_record() noexcept { readers().notify(0, false); }
 
     // Groups and trimming ------------------------------------------------------------------------
 

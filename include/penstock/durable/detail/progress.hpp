@@ -72,14 +72,8 @@ public:
         }
     }
 
-    /// Waits for others to sync.
-    status wait_until_synced(std::uint64_t end, const deadline& until,
-                             const sys::stop_token& stop) {
-        const status s = waiting_.wait(
-            [&] { return synced() >= end || failed(); }, [] { return false; }, until, stop);
-        if (!s) return s;
-        return synced() >= end ? status::ok : status::failed;
-    }
+    /// All who wait here are woken when more is synced, when it fails, and by whoever ends it.
+    [[nodiscard]] waiter& waiting() noexcept { return waiting_; }
 
     /// For good. The first trouble is the one that is told.
     void fail(const os::trouble& t) noexcept {

@@ -29,6 +29,8 @@ public:
     virtual void notify(bool all) noexcept = 0;
 
 protected:
+    static constexpr std::uint16_t every_stream = 0;  // streams count from 1
+
     stream_reader(std::uint16_t stream, std::uint32_t group) noexcept
         : stream_{stream}, group_{group} {}
 
@@ -55,9 +57,10 @@ public:
         return made;
     }
 
+    /// Readers of every stream are told of any; they alone of what is in no stream: stream 0.
     void notify(std::uint16_t stream, bool all) noexcept {
         for (auto* r = first_.load(std::memory_order_acquire); r; r = r->next_) {  // with find
-            if (r->stream_ == stream) r->notify(all);
+            if (r->stream_ == stream || r->stream_ == stream_reader::every_stream) r->notify(all);
         }
     }
     void notify_everybody() noexcept {

@@ -65,6 +65,28 @@ TEST_CASE("channel: coroutines, Asio, event loops") {
     CHECK(ran == std::vector<int>{1, 2});
 }
 
+TEST_CASE("channel: batches and sends of coroutines and of Asio") {
+    auto [tx, rx] = make_channel<job>(16);
+    job out[32] = {}, two[] = {{1}, {2}};
+    std::size_t n = 0;
+    coroutine c = [](auto to, auto from, job* jobs, job* into, std::size_t& count) -> coroutine {
+        batch_result sent = co_await to.async_send_n(jobs, 2);
+        CHECK(sent);
+        batch_result some = co_await from.async_receive_n(into, 32);
+        count = some.count;
+    }(tx, rx, two, out, n);
+    CHECK(n == 2);
+    CHECK(out[1].id == 2);
+
+    asio::io_context ctx;
+    job j{3};
+    async_send(tx, j, ctx, [](status s) { CHECK(s); });
+    async_receive_n(rx, out, 32, ctx, [&](batch_result some) { n = some.count; });
+    ctx.run();
+    CHECK(n == 1);
+    CHECK(out[0].id == 3);
+}
+
 TEST_CASE("channel: select") {
     auto [order_tx, orders] = make_channel<order>(4);
     auto [cancel_tx, cancels] = make_channel<cancel>(4);

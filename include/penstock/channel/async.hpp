@@ -4,107 +4,59 @@
 //   while (auto j = co_await rx.async_receive(stop)) run(*j);   // result<job>
 //   status s = co_await tx.async_send(std::move(j), stop);      // waits while it is full
 //   auto j = co_await rx.async_receive(stop, pool);             // goes on in pool.post(task)
+//   batch_result some = co_await rx.async_receive_n(out, 32, stop);        // one or more
+//   auto sent = co_await tx.async_send_n(std::make_move_iterator(first), n, stop);  // all, or why
 //
 // Threads, coroutines, select and event loops wait at the same channel, in one order.
 //
 // Cost      With something there: as try_receive, no allocation. Else see core/async_wait.hpp, also on
 //           where the coroutine goes on, and when it may be destroyed.
 // Errors    As the calls for threads: closed, stopped; a refused value stays where it was, unmoved.
-//           A const T& is copied first, which may throw.
+//           A const T& is copied first, which may throw. A batch that ends early says how many went
+//           in, and the rest is untouched; if a copy throws, those that stand before it are in.
 // Loss      None: an element is taken by the coroutine that resumes with it, or stays in. One that is
-//           stopped or destroyed passes its wake on.
+//           stopped or destroyed passes its wake on. What a batch had sent before is in.
 // Lifetime  What async_send(T&&) is given lives until the wait is over: in `co_await
-//           tx.async_send(job{7})` it does. The end lives as long too.
+//           tx.async_send(job{7})` it does. So do what a batch's iterators refer to, and the end.
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <utility>
 
+#include <penstock/channel/detail/errand.hpp>
 #include <penstock/channel/ends.hpp>
 #include <penstock/core/async_wait.hpp>
-#include <penstock/core/result.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+namespace detail {
 
-template <class T, class Storage>
-class [[nodiscard]] receive_awaitable : public detail::async_wait<receive_awaitable<T, Storage>> {
-    using base = detail::async_wait<receive_awaitable>;
+/// What async_receive and the others return: co_await it, once. Errand: detail/errand.hpp.
+template <class Errand>
+class [[nodiscard]] errand_awaitable : public async_wait<errand_awaitable<Errand>> {
+    using base = async_wait<errand_awaitable>;
 
 public:
-    receive_awaitable(detail::conduit<T, Storage>& from, const sys::stop_token& stop,
-                      resume_on where) noexcept
-        : base{stop, where}, from_{from} {}
-    ~receive_awaitable() { base::destroyed(); }
+    template <class... Args>
+    errand_awaitable(const sys::stop_token& stop, const resume_on& where, Args&&... args)
+        : base{stop, where}, errand_(std::forward<Args>(args)...) {}
+    ~errand_awaitable() { base::destroyed(); }
 
-    result<T> await_resume() {
+    auto await_resume() {
         base::resume();
-        return {std::move(value_), why_not_};
+        return errand_.answer();
     }
 
 private:
     friend base;
     waiter::entry* places() noexcept { return &place_; }
     static constexpr std::size_t place_count() noexcept { return 1; }
-    bool done() noexcept {
-        if (auto got = from_.take()) return value_.emplace(std::move(*got)), true;
-        if (!from_.drained()) return false;
-        why_not_ = status::closed;
-        return true;
-    }
-    void stopped() noexcept { why_not_ = status::stopped; }
-    void pass_on() noexcept {
-        if (from_.receivable()) from_.receivers().notify_one();
-    }
+    bool done() { return errand_.done(); }
+    void stopped() noexcept { errand_.stopped(); }
+    void pass_on() noexcept { errand_.pass_on(); }
 
-    detail::conduit<T, Storage>& from_;
-    waiter::entry place_{from_.receivers(), base::target_};
-    std::optional<T> value_{};
-    status why_not_{status::closed};
+    Errand errand_;
+    waiter::entry place_{errand_.where(), base::target_};
 };
 
-template <class T, class Storage>
-class [[nodiscard]] send_awaitable : public detail::async_wait<send_awaitable<T, Storage>> {
-    using base = detail::async_wait<send_awaitable>;
-
-public:
-    send_awaitable(detail::conduit<T, Storage>& to, T&& value, const sys::stop_token& stop,
-                   resume_on where) noexcept
-        : base{stop, where}, to_{to}, value_{&value} {}
-    send_awaitable(detail::conduit<T, Storage>& to, const T& value, const sys::stop_token& stop,
-                   resume_on where)
-        : base{stop, where}, to_{to}, copy_{value}, value_{&*copy_} {}
-    ~send_awaitable() { base::destroyed(); }
-
-    status await_resume() noexcept {
-        base::resume();
-        return answer_;
-    }
-
-private:
-    friend base;
-    waiter::entry* places() noexcept { return &place_; }
-    static constexpr std::size_t place_count() noexcept { return 1; }
-    bool done() noexcept {
-        if (to_.policy() != overflow::block) return answer_ = to_.try_put(std::move(*value_)), true;
-        answer_ = to_.try_put(std::move(*value_), pass_);
-        if (answer_ != status::full) return true;
-        pass_.stand_in_line();
-        return false;
-    }
-    void stopped() noexcept { answer_ = status::stopped; }
-    void pass_on() noexcept {
-        pass_.give_up();
-        if (to_.sendable()) to_.senders().notify_one();
-        to_.sender_left();
-    }
-
-    detail::conduit<T, Storage>& to_;
-    waiter::entry place_{to_.senders(), base::target_};
-    std::optional<T> copy_{};
-    T* value_;
-    typename detail::conduit<T, Storage>::pass pass_{to_};
-    status answer_{status::full};
-};
-
+}  // namespace detail
 }  // namespace penstock::inline PENSTOCK_ABI

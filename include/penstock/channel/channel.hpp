@@ -51,11 +51,26 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 struct channel_access;  // for those who wait in their own way
-}
+template <class Errand>
+class errand_awaitable;  // channel/async.hpp
 template <class T, class Storage>
-class receive_awaitable;  // channel/async.hpp
+class receive_errand;
 template <class T, class Storage>
-class send_awaitable;
+class send_errand;
+template <class T, class Storage, class Out>
+class receive_n_errand;
+template <class T, class Storage, class Iterator>
+class send_n_errand;
+}  // namespace detail
+
+template <class T, class Storage>
+using receive_awaitable = detail::errand_awaitable<detail::receive_errand<T, Storage>>;
+template <class T, class Storage>
+using send_awaitable = detail::errand_awaitable<detail::send_errand<T, Storage>>;
+template <class T, class Storage, class Out>
+using receive_n_awaitable = detail::errand_awaitable<detail::receive_n_errand<T, Storage, Out>>;
+template <class T, class Storage, class Iterator>
+using send_n_awaitable = detail::errand_awaitable<detail::send_n_errand<T, Storage, Iterator>>;
 
 template <class T, queue Storage = mpmc_ring<T>>
 class channel {
@@ -104,15 +119,25 @@ public:
     /// For coroutines: include channel/async.hpp.
     send_awaitable<T, Storage> async_send(T&& value, const stop_token& stop = {},
                                           const resume_on& where = {}) {
-        return {core_, std::move(value), stop, where};
+        return {stop, where, core_, std::move(value)};
     }
     send_awaitable<T, Storage> async_send(const T& value, const stop_token& stop = {},
                                           const resume_on& where = {}) {
-        return {core_, value, stop, where};
+        return {stop, where, core_, value};
     }
     receive_awaitable<T, Storage> async_receive(const stop_token& stop = {},
                                                 const resume_on& where = {}) {
-        return {core_, stop, where};
+        return {stop, where, core_};
+    }
+    template <class Iterator>
+    send_n_awaitable<T, Storage, Iterator> async_send_n(
+        Iterator first, std::size_t n, const stop_token& stop = {}, const resume_on& where = {}) {
+        return {stop, where, core_, first, n};
+    }
+    template <class Out>
+    receive_n_awaitable<T, Storage, Out> async_receive_n(
+        Out out, std::size_t n, const stop_token& stop = {}, const resume_on& where = {}) {
+        return {stop, where, core_, out, n};
     }
 
     /// Sends n from `first` on, waiting for room as send does. The count says how many went in; the

@@ -80,11 +80,17 @@ public:
     /// For coroutines: include channel/async.hpp.
     send_awaitable<T, Storage> async_send(T&& value, const sys::stop_token& stop = {},
                                           const resume_on& where = {}) const {
-        return {detail::channel_access::core(*this), std::move(value), stop, where};
+        return {stop, where, detail::channel_access::core(*this), std::move(value)};
     }
     send_awaitable<T, Storage> async_send(const T& value, const sys::stop_token& stop = {},
                                           const resume_on& where = {}) const {
-        return {detail::channel_access::core(*this), value, stop, where};
+        return {stop, where, detail::channel_access::core(*this), value};
+    }
+    template <class Iterator>
+    send_n_awaitable<T, Storage, Iterator> async_send_n(Iterator first, std::size_t n,
+                                                        const sys::stop_token& stop = {},
+                                                        const resume_on& where = {}) const {
+        return {stop, where, detail::channel_access::core(*this), first, n};
     }
 
     template <class Iterator>
@@ -162,7 +168,13 @@ public:
     /// For coroutines: include channel/async.hpp.
     receive_awaitable<T, Storage> async_receive(const sys::stop_token& stop = {},
                                                 const resume_on& where = {}) const {
-        return {detail::channel_access::core(*this), stop, where};
+        return {stop, where, detail::channel_access::core(*this)};
+    }
+    template <class Out>
+    receive_n_awaitable<T, Storage, Out> async_receive_n(Out out, std::size_t n,
+                                                         const sys::stop_token& stop = {},
+                                                         const resume_on& where = {}) const {
+        return {stop, where, detail::channel_access::core(*this), out, n};
     }
 
     template <class Out>

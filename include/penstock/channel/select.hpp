@@ -200,7 +200,7 @@ private:
     };
     waiter::entry* places() noexcept { return places_.at; }
     static constexpr std::size_t place_count() noexcept { return sizeof...(Cases); }
-    bool done() noexcept { return ended_ = set_.done(); }
+    bool done() { return ended_ = set_.done(); }
     void stopped() noexcept {}
     void pass_on() noexcept { set_.pass_on(); }
 

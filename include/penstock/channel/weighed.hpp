@@ -5,8 +5,8 @@
 //                                              .weigh = [](const blob& b) { return b.size(); }}};
 //   if (c.send(std::move(b)) == status::too_large) split();  // heavier than the whole budget
 //
-// `weigh` is asked once for each send, before anything else, by the thread that sends; what it
-// answers is kept with the element. The bytes are reserved before the element goes in, and given
+// `weigh` is asked once for each send, before anything else, by the thread that sends (a batch asks
+// again for one that has to wait); what it answers is kept with the element. The bytes are reserved before the element goes in, and given
 // back when it is received or dropped: never are more than max_bytes in.
 //
 // Cost      A slot is larger by the weight. send: one compare-exchange more, receive: one

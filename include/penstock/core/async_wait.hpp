@@ -20,9 +20,10 @@
 // Lifetime  What it waits at outlives the wait. A suspended coroutine may be destroyed where it
 //           would be resumed: with an executor, in the executor, one task at a time; without, where
 //           nobody else can wake it at the same moment. It then leaves what it waited for to others.
-// Errors    post and the resumed coroutine must not throw into the one who wakes: that terminates.
-//           The ticket may throw std::bad_alloc out of co_await; nothing was
-//           taken then.
+// Errors    What a try throws (a copy, `weigh`, on_drop) comes out of co_await, where the coroutine
+//           goes on; never out of the call that woke it. post and the resumed coroutine must not
+//           throw into the one who wakes: that terminates. The ticket may throw std::bad_alloc out
+//           of co_await; nothing was taken then.
 // Compilers g++ 11 and 12 give a coroutine that has not one variable of its own a wrong frame if it
 //           awaits in a condition, `if (co_await ...)`: name the answer there.
 //
@@ -34,6 +35,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -49,8 +51,8 @@ namespace penstock::inline PENSTOCK_ABI {
 
 namespace detail {
 
-/// `Self` has: waiter::entry* places(); std::size_t place_count(); bool done() noexcept, which says
-/// that it is over with or without success; void stopped() noexcept; void pass_on() noexcept.
+/// `Self` has: waiter::entry* places(); std::size_t place_count(); bool done(), which says that it is
+/// over with or without success; void stopped() noexcept; void pass_on() noexcept.
 template <class Self>
 class async_wait : trampoline::item {
 public:
@@ -95,8 +97,9 @@ protected:
         if (suspended_) abandon();
     }
     /// Where Self's await_resume begins: the coroutine runs, so whoever this wakes can't destroy it.
-    void resume() noexcept {
+    void resume() {
         if (std::exchange(waited_, false)) self().pass_on();
+        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     }
 
     wake_target target_;  // for Self's entries
@@ -132,7 +135,12 @@ private:
     Self& self() noexcept { return static_cast<Self&>(*this); }
 
     bool over() noexcept {
-        if (self().done()) return true;
+        try {
+            if (self().done()) return true;
+        } catch (...) {
+            thrown_ = std::current_exception();
+            return true;
+        }
         if (!stop_.stop_requested()) return false;
         self().stopped();
         return true;
@@ -206,6 +214,7 @@ private:
     std::optional<sys::stop_callback<interrupt>> on_stop_{};
     const resume_on where_;
     std::shared_ptr<ticket> ticket_{};
+    std::exception_ptr thrown_{};  // by a try
 };
 
 }  // namespace detail

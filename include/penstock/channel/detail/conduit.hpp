@@ -60,6 +60,39 @@ public:
         return rest_refused(first, n, sent);
     }
 
+    /// Sends as many as go, moves `first` past them, and wakes as many receivers.
+    template <class Iterator>
+    batch_result put_some(Iterator& first, std::size_t n) {
+        static_assert(can_be_refused<Iterator>,
+                      "what a batch can't send must be found again: pass a forward iterator");
+        struct waking {  // also when a copy throws
+            ~waking() {
+                if (done.count > 0) of.receivers_.notify_n(done.count);
+            }
+            conduit& of;
+            batch_result done{};
+        } wake{*this};
+        batch_result& sent = wake.done;
+        if constexpr (contents::template in_batches<Iterator>) {
+            while (sent.count < n) {
+                const std::size_t some = cargo_.push_n(first, n - sent.count);
+                if (some == 0) break;
+                std::advance(first, some);
+                sent.count += some;
+            }
+            if (sent.count < n) sent.status = closed() ? status::closed : status::full;
+        } else {
+            for (; sent.count < n; ++first, ++sent.count) {
+                auto&& next = to_send<T>(first);
+                pass mine{*this};
+                sent.status = this->push(std::move(next), mine);
+                if (!sent.status) break;
+            }
+        }
+        if (!sent.status) this->refused(sent.status);
+        return sent;
+    }
+
     result<T> get(const deadline& until, const sys::stop_token& stop) {
         auto value = take();
         if (value) return std::move(*value);
@@ -111,39 +144,6 @@ private:
     using base::cargo_, base::overflow_, base::quiet_, base::receivers_, base::senders_;
     using typename base::sender_visit;
     using typename base::visit;
-
-    /// Sends as many as go, moves `first` past them, and wakes as many receivers.
-    template <class Iterator>
-    batch_result put_some(Iterator& first, std::size_t n) {
-        static_assert(can_be_refused<Iterator>,
-                      "what a batch can't send must be found again: pass a forward iterator");
-        struct waking {  // also when a copy throws
-            ~waking() {
-                if (done.count > 0) of.receivers_.notify_n(done.count);
-            }
-            conduit& of;
-            batch_result done{};
-        } wake{*this};
-        batch_result& sent = wake.done;
-        if constexpr (contents::template in_batches<Iterator>) {
-            while (sent.count < n) {
-                const std::size_t some = cargo_.push_n(first, n - sent.count);
-                if (some == 0) break;
-                std::advance(first, some);
-                sent.count += some;
-            }
-            if (sent.count < n) sent.status = closed() ? status::closed : status::full;
-        } else {
-            for (; sent.count < n; ++first, ++sent.count) {
-                auto&& next = to_send<T>(first);
-                pass mine{*this};
-                sent.status = this->push(std::move(next), mine);
-                if (!sent.status) break;
-            }
-        }
-        if (!sent.status) this->refused(sent.status);
-        return sent;
-    }
 
     /// What overflow says of the rest of a batch.
     template <class Iterator>

@@ -36,12 +36,16 @@ namespace detail {
 /// Fills in the header's bytes behind the commit word, and adds them; the word, its CRC taken as 0.
 inline crc32c_state begin_record(std::byte* p, std::uint64_t at, const crc32c_state& sum,
                                  const record_header& header, std::uint64_t& word) noexcept {
-    // Put together in registers: eight bytes read back from smaller stores would wait for those.
+    // In registers: eight bytes read back from smaller stores would wait for those.
     word = std::uint64_t{static_cast<std::uint8_t>(header.type)} << 32 |
            std::uint64_t{header.flags} << 40 | std::uint64_t{header.stream} << 48;
-    const std::uint64_t summed[]{at, word, header.bytes | std::uint64_t{header.topic} << 32,
-                                 static_cast<std::uint64_t>(header.time), header.synced};
-    std::memcpy(p + 8, summed + 2, 24);
+    const std::uint64_t sizes = header.bytes | std::uint64_t{header.topic} << 32;
+    const auto time = static_cast<std::uint64_t>(header.time);
+    const std::uint64_t synced = header.synced;
+    std::memcpy(p + 8, &sizes, sizeof sizes);
+    std::memcpy(p + 16, &time, sizeof time);
+    std::memcpy(p + 24, &synced, sizeof synced);
+    const std::uint64_t summed[]{at, word, sizes, time, synced};
     return sum.add(summed, sizeof summed);
 }
 inline void end_record(std::byte* p, std::uint64_t word) noexcept {

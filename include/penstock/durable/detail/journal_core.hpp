@@ -44,18 +44,21 @@ public:
     /// ok: safe from what the policy says.
     status send(const stream_state& stream, std::uint32_t topic,
                 std::span<const std::byte> payload) {
-        const auto n = payload.size();
-        return append(stream, format::record_type::message, topic, n,
-                      [&](const format::record_header& h) { writer_.put(h, payload); });
+        return append(stream, payload.size(), [&] {
+            writer_.put(format::record_type::message, stream.id, topic, payload);
+        });
     }
 
     /// `fill` writes the payload where it will stay, and must not throw.
     template <class Fill>
     status send_in_place(const stream_state& stream, format::record_type type, std::uint32_t topic,
                          std::uint64_t bytes, Fill&& fill) {
-        return append(stream, type, topic, bytes, [&](const format::record_header& h) {
+        return append(stream, bytes, [&] {
             fill(writer_.room());
-            writer_.commit(h);
+            writer_.commit({.type = type,
+                            .stream = stream.id,
+                            .bytes = static_cast<std::uint32_t>(bytes),
+                            .topic = topic});
         });
     }
 
@@ -186,18 +189,14 @@ public:
 
 private:
     template <class Write>
-    status append(const stream_state& stream, format::record_type type, std::uint32_t topic,
-                  std::uint64_t bytes, Write&& write) {
+    status append(const stream_state& stream, std::uint64_t bytes, Write&& write) {
         std::uint64_t end = 0;
         {
             std::unique_lock lock{append_mutex_, std::defer_lock};
             if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
             if (stream.closed.load(std::memory_order_relaxed))
                 return status::closed;  // by the mutex
-            write(format::record_header{.type = type,
-                                        .stream = stream.id,
-                                        .bytes = static_cast<std::uint32_t>(bytes),
-                                        .topic = topic});
+            write();
             end = writer_.end();
         }
         const status s = make_safe(end);

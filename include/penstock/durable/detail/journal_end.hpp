@@ -53,10 +53,11 @@ public:
             if (!segment::size_makes_sense(options_.segment_bytes))
                 throw std::invalid_argument{
                     "penstock: segment_bytes must be a multiple of 4096, from 16384 to 1073741824"};
+            directory_.sync_name().raise_if_any(this->path());
             writer_.create(options_.segment_bytes);
             numbers.push_back(1);
         }
-        search.run(r, std::move(numbers), directory_.files()->boot());
+        search.run(r, std::move(numbers), directory_.files()->boot(), lock_.left_clean());
         known_ = std::move(r.known);
         segments_.set_oldest(r.oldest);
         writer_.open(std::move(r), report.created);
@@ -132,8 +133,7 @@ public:
             closed_.store(true, std::memory_order_release);  // pairs with closed
         }
         stop_helper();
-        (void)sync_to(done_.appended());
-        lock_.release();
+        lock_.release(static_cast<bool>(sync_to(done_.appended())));
         readers_.notify_everybody();
     }
 

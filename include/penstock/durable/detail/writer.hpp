@@ -121,12 +121,20 @@ public:
         format::commit(page_, at_, sum_, h);
         pass(h.bytes);
     }
-    /// Appends a record, once there is room.
-    void put(format::record_header h, std::span<const std::byte> payload) noexcept {
-        h.bytes = static_cast<std::uint32_t>(payload.size());
+    /// Appends a record, once there is room. By its parts: a header that is put together in memory
+    /// and copied waits for its own stores.
+    void put(format::record_type type, std::uint16_t stream, std::uint32_t topic,
+             std::span<const std::byte> payload) noexcept {
+        format::record_header h{.type = type,
+                                .stream = stream,
+                                .bytes = static_cast<std::uint32_t>(payload.size()),
+                                .topic = topic};
         stamp(h);
         format::put(page_, at_, sum_, h, payload.data());
         pass(h.bytes);
+    }
+    void put(const format::record_header& h, std::span<const std::byte> payload) noexcept {
+        put(h.type, h.stream, h.topic, payload);
     }
 
     /// What is not known to be on disk.

@@ -241,7 +241,7 @@ private:
         count(-one);
     }
 
-    void wake_up_to(std::size_t n) noexcept {
+    [[gnu::noinline]] void wake_up_to(std::size_t n) noexcept {
         detail::trampoline::hold later;  // a coroutine may be the end of this waiter
         while (n-- > 0) {
             const wake_target::wake w = take_first();

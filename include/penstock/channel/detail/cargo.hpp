@@ -48,11 +48,7 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return intake_.push_n(first, n);
     }
-    std::optional<T> pop() { return intake_.pop(); }
-    bool pop_into(std::optional<T>& empty) {  // T need not be assignable
-        if (auto value = pop()) empty.emplace(std::move(*value));
-        return empty.has_value();
-    }
+    bool pop_into(std::optional<T>& empty) { return intake_.pop_into(empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {
         return intake_.pop_n(out, n);

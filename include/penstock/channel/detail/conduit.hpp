@@ -24,7 +24,7 @@ class conduit : public reservoir<T, Storage> {
 
 public:
     using base::base, base::closed, base::drained, base::receivable, base::sendable, base::take,
-        base::try_put;
+        base::take_into, base::try_put;
     using typename base::pass;
 
     status put(T&& value, const deadline& until, const sys::stop_token& stop) {
@@ -32,13 +32,7 @@ public:
         status answer = try_put(std::move(value), mine);
         if (answer != status::full) return answer;
         if (overflow_ != overflow::block) return this->refuse(std::move(value), mine);
-        const sender_visit here{*this};
-        mine.stand_in_line();
-        const status waited = senders_.wait(
-            [&] { return (answer = try_put(std::move(value), mine)) != status::full; },
-            [this] { return sendable(); }, until, stop);
-        mine.give_up();  // while this visit lasts
-        return waited ? answer : waited;
+        return wait_for_room(std::move(value), mine, until, stop);
     }
     template <class Iterator>
     batch_result put_n(Iterator first, std::size_t n, const deadline& until,
@@ -94,16 +88,9 @@ public:
     }
 
     result<T> get(const deadline& until, const sys::stop_token& stop) {
-        auto value = take();
-        if (value) return std::move(*value);
-        const visit here{*this, base::one_receiver};
-        const status waited = receivers_.wait(
-            [&] {
-                if (auto got = take()) value.emplace(std::move(*got));  // T need not be assignable
-                return value.has_value() || drained();
-            },
-            [this] { return receivable(); }, until, stop);
-        return {std::move(value), waited ? status::closed : waited};
+        std::optional<T> value;
+        if (take_into(value)) return std::move(*value);
+        return wait_for_one(until, stop);
     }
 
     template <class Out>
@@ -144,6 +131,26 @@ private:
     using base::cargo_, base::overflow_, base::quiet_, base::receivers_, base::senders_;
     using typename base::sender_visit;
     using typename base::visit;
+
+    // Not inlined, so that who need not wait saves no registers for it.
+    [[gnu::noinline]] result<T> wait_for_one(const deadline& until, const sys::stop_token& stop) {
+        std::optional<T> value;
+        const visit here{*this, base::one_receiver};
+        const status waited = receivers_.wait([&] { return take_into(value) || drained(); },
+                                              [this] { return receivable(); }, until, stop);
+        return {std::move(value), waited ? status::closed : waited};
+    }
+    [[gnu::noinline]] status wait_for_room(T&& value, pass& mine, const deadline& until,
+                                           const sys::stop_token& stop) {
+        status answer = status::full;
+        const sender_visit here{*this};
+        mine.stand_in_line();
+        const status waited = senders_.wait(
+            [&] { return (answer = try_put(std::move(value), mine)) != status::full; },
+            [this] { return sendable(); }, until, stop);
+        mine.give_up();  // while this visit lasts
+        return waited ? answer : waited;
+    }
 
     /// What overflow says of the rest of a batch.
     template <class Iterator>

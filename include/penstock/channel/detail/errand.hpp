@@ -27,12 +27,12 @@ public:
     explicit receive_errand(conduit<T, Storage>& from) noexcept : from_{from} {}
 
     [[nodiscard]] waiter& where() const noexcept { return from_.receivers(); }
-    bool done() {
-        if (auto got = from_.take()) value_.emplace(std::move(*got));  // T need not be assignable
-        return value_ || from_.drained();
-    }
+    bool done() { return from_.take_into(value_) || from_.drained(); }
     void stopped() noexcept { why_not_ = status::stopped; }
-    result<T> answer() { return {std::move(value_), why_not_}; }
+    result<T> answer() {
+        if (value_) return std::move(*value_);  // no copy of an optional (detail/transfer.hpp)
+        return why_not_;
+    }
     void pass_on() noexcept {
         if (from_.receivable()) from_.receivers().notify_one();
     }

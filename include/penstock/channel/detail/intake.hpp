@@ -8,7 +8,7 @@
 //   any other          a word that counts pushes under way and elements ready to take
 // The first two need a counting_queue.
 //
-// something() is never false while an element is in: a waiter may sleep when it and pop() say no.
+// something() is never false while an element is in: a waiter may sleep when it and pop_into() say no.
 // idle() is true when nothing is in and nobody is between the gate and the end of his push.
 // pushed() counts all that ever passed, exactly while nobody pushes.
 //
@@ -22,7 +22,7 @@
 #include <optional>
 #include <utility>
 
-#include <penstock/channel/batch.hpp>
+#include <penstock/channel/detail/transfer.hpp>
 #include <penstock/core/backoff.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/status.hpp>
@@ -34,42 +34,6 @@ namespace detail {
 
 template <queue Storage>
 class intake;
-
-/// A queue that moves several at once.
-template <class Q>
-concept batch_queue = queue<Q> && requires(Q& q, std::move_iterator<typename Q::value_type*> first,
-                                           typename Q::value_type* out, std::size_t n) {
-    { q.try_push_n(first, n) } -> std::same_as<std::size_t>;
-    { q.try_pop_n(out, n) } -> std::same_as<std::size_t>;
-};
-
-template <queue Storage, class Iterator>
-std::size_t push_some(Storage& into, Iterator first, std::size_t n) {
-    if constexpr (batch_queue<Storage>) {
-        return into.try_push_n(first, n);
-    } else {
-        std::size_t pushed = 0;
-        for (; pushed < n; ++pushed, ++first) {
-            auto&& next = to_send<typename Storage::value_type>(first);
-            if (!into.try_push(std::move(next))) break;
-        }
-        return pushed;
-    }
-}
-template <queue Storage, class Iterator>
-std::size_t pop_some(Storage& from, Iterator out, std::size_t n) {
-    if constexpr (batch_queue<Storage>) {
-        return from.try_pop_n(out, n);
-    } else {
-        std::size_t popped = 0;
-        for (; popped < n; ++popped, ++out) {
-            auto value = from.try_pop();
-            if (!value) break;
-            *out = std::move(*value);
-        }
-        return popped;
-    }
-}
 
 template <queue Storage>
     requires(closable_queue<Storage> && counting_queue<Storage>)
@@ -86,7 +50,7 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return push_some(storage_, first, n);
     }
-    std::optional<value_type> pop() { return storage_.try_pop(); }
+    bool pop_into(std::optional<value_type>& empty) { return pop_one(storage_, empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {
         return pop_some(storage_, out, n);
@@ -128,7 +92,7 @@ public:
         set_busy(false);
         return pushed;
     }
-    std::optional<value_type> pop() { return storage_.try_pop(); }
+    bool pop_into(std::optional<value_type>& empty) { return pop_one(storage_, empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {
         return pop_some(storage_, out, n);
@@ -201,12 +165,11 @@ public:
         return here.pushed;
     }
 
-    std::optional<value_type> pop() {
-        if (claim(1) == 0) return std::nullopt;
+    bool pop_into(std::optional<value_type>& empty) {
+        if (claim(1) == 0) return false;
         // One completely pushed element is ours; the storage may say empty while others are busy.
-        for (backoff wait;; wait()) {
-            if (auto value = storage_.try_pop()) return value;
-        }
+        for (backoff wait; !pop_one(storage_, empty);) wait();
+        return true;
     }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {

@@ -2,7 +2,7 @@
 // What is in a channel, who waits for it, and what becomes of what finds no room. Nothing here
 // waits, except the destructor; detail/conduit.hpp does.
 //
-//   try_put ─► cargo.push ─► wake receivers       take ─► cargo.pop ─► wake senders, who quiesces
+//   try_put ─► cargo.push ─► wake receivers       take ─► cargo.pop_into ─► wake senders, who quiesces
 //     full: refuse, as overflow says
 //
 // Three waiters: receivers() for something to take, senders() for room, `quiet` for an idle channel.
@@ -88,9 +88,14 @@ public:
     }
 
     std::optional<T> take() {
-        auto value = cargo_.pop();
-        if (value) made_room(1);
+        std::optional<T> value;
+        take_into(value);
         return value;
+    }
+    bool take_into(std::optional<T>& empty) {
+        if (!cargo_.pop_into(empty)) return false;
+        made_room(1);
+        return true;
     }
 
     // ---- Ending
@@ -208,7 +213,7 @@ protected:
             refused(answer);
         }
     }
-    void refused(status answer) {
+    [[gnu::noinline]] void refused(status answer) {
         if (answer == status::too_large)
             rejected_.fetch_add(1, std::memory_order_relaxed);  // count
         if (!closed()) return;

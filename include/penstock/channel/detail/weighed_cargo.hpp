@@ -73,15 +73,12 @@ public:
         byte_budget::spend(mine.place_);
         return status::ok;
     }
-    std::optional<T> pop() {
-        auto item = intake_.pop();
-        if (!item) return std::nullopt;
-        budget_.give_back(item->weight);  // who pops notifies all
-        return std::optional<T>{std::move(item->value)};
-    }
     bool pop_into(std::optional<T>& empty) {
-        if (auto value = pop()) empty.emplace(std::move(*value));
-        return empty.has_value();
+        std::optional<weighed<T>> item;
+        if (!intake_.pop_into(item)) return false;
+        budget_.give_back(item->weight);  // who pops notifies all
+        empty.emplace(std::move(item->value));
+        return true;
     }
     template <class Out>
     std::size_t pop_n(Out out, std::size_t n) {
@@ -89,8 +86,8 @@ public:
                       "writing to `out` may throw and lose an element: pass a pointer");
         std::size_t popped = 0;
         for (; popped < n; ++popped, ++out) {
-            auto value = pop();
-            if (!value) break;
+            std::optional<T> value;
+            if (!pop_into(value)) break;
             *out = std::move(*value);
         }
         return popped;

@@ -48,6 +48,7 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return intake_.push_n(first, n);
     }
+    auto reserve() { return intake_.reserve(); }
     bool pop_into(std::optional<T>& empty) { return intake_.pop_into(empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {

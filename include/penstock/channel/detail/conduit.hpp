@@ -102,7 +102,8 @@ public:
             std::advance(out, some);
             taken += some;
         }
-        if (taken > 0) this->made_room(taken);
+        if (taken > 0 || this->gaps_.load(std::memory_order_relaxed))  // as in take()
+            this->made_room(taken > 0 ? taken : 1);
         return taken;
     }
     template <class Out>

@@ -50,6 +50,8 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return push_some(storage_, first, n);
     }
+    /// A place for one that is pushed later, if the storage can keep one.
+    auto reserve() { return storage_.reserve(); }
     bool pop_into(std::optional<value_type>& empty) { return pop_one(storage_, empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <string>
@@ -96,13 +98,16 @@ TEST_CASE("RabbitMQ's topic exchange test: the same bindings match the same keys
     }
 }
 
-TEST_CASE("300,000 random pairs match as the rules say") {
+// The issue asks for 1,000,000: PENSTOCK_PATTERN_PAIRS=1000000 (3 s).
+TEST_CASE("300,000 random pairs, or as many as asked, match as the rules say") {
+    const char* asked = std::getenv("PENSTOCK_PATTERN_PAIRS");
+    const int pairs = asked ? std::atoi(asked) : 300'000;
     std::mt19937 random{20180211};
     const auto any = [&](std::initializer_list<const char*> choice) {
         return std::string{choice.begin()[random() % choice.size()]};
     };
     int matched = 0;
-    for (int n = 0; n < 300'000; ++n) {
+    for (int n = 0; n < pairs; ++n) {
         std::string p = any({"a", "b", "*", "#"}), name = any({"a", "b", "ab"});
         for (auto more = random() % 6; more > 0; --more) p += "." + any({"a", "b", "ab", "*", "#"});
         for (auto more = random() % 7; more > 0; --more) name += "." + any({"a", "b", "ab"});
@@ -111,8 +116,9 @@ TEST_CASE("300,000 random pairs match as the rules say") {
         if (is != should) FAIL_CHECK(p, " against ", name, ": ", is);
         matched += is;
     }
-    CHECK(matched > 30'000);  // or the choice of words would show nothing
-    CHECK(matched < 270'000);
+    MESSAGE(pairs, " pairs, ", matched, " of them match");
+    CHECK(matched > pairs / 10);  // or the choice of words would show nothing
+    CHECK(matched < pairs / 10 * 9);
 }
 
 TEST_CASE("a pattern made to hurt ends: 127 hashes against 128 words that don't match") {
@@ -122,6 +128,31 @@ TEST_CASE("a pattern made to hurt ends: 127 hashes against 128 words that don't 
     while (name.size() + 2 <= penstock::longest_name) name += ".a";
     CHECK(!pattern{p}.matches(name));
     CHECK(pattern{p.substr(0, p.size() - 2)}.matches(name));
+}
+
+TEST_CASE("the worst patterns cost at most words times words; how much is printed") {
+    using namespace std::chrono;
+    std::string worst;
+    double longest = 0;
+    for (const std::string unit : {"#", "#.a", "#.*", "*.#", "#.a.#", "#.a.a", "#.*.a"})
+        for (const std::string end : {"", ".z", ".a"}) {
+            std::string p = unit, name = "a";
+            while (p.size() + unit.size() + 1 + end.size() <= penstock::longest_name)
+                p += "." + unit;
+            p += end;
+            for (int words = 1; words < 100; ++words) name += ".a";
+            const pattern hurts{p};
+            constexpr int repeats = 20;
+            const auto from = steady_clock::now();
+            int matched = 0;
+            for (int i = 0; i < repeats; ++i) matched += hurts.matches(name);
+            const double each =
+                duration<double, std::micro>(steady_clock::now() - from).count() / repeats;
+            CHECK((matched == 0 || matched == repeats));
+            if (each > longest) longest = each, worst = p.substr(0, 16) + "..." + end;
+        }
+    MESSAGE("100 words against ", worst, ": ", longest, " us");
+    CHECK(longest < 1e6);  // by the exponential way it would not end
 }
 
 TEST_CASE("a bad name says what, why and where") {

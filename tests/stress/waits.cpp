@@ -7,11 +7,9 @@
 // A watchdog ends the program, and prints who waits where, when nothing has moved for a minute.
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -23,6 +21,7 @@
 #include <penstock/channel/event_handle.hpp>
 #include <penstock/channel/select.hpp>
 
+#include "stress/watchdog.hpp"
 #include "support/coroutine.hpp"
 #include "support/flow.hpp"
 
@@ -51,28 +50,6 @@ public:
 
 private:
     std::atomic<long> sum_{0}, count_{0};
-};
-
-class watchdog {
-public:
-    template <class Moves, class Report>
-    watchdog(Moves moves, Report report)
-        : thread_{[this, moves, report](std::stop_token stop) {
-              std::unique_lock lock{mutex_};
-              for (long seen = -1; !stop.stop_requested();) {
-                  woken_.wait_for(lock, stop, 60s, [] { return false; });
-                  if (stop.stop_requested()) return;
-                  if (std::exchange(seen, moves()) == seen) {
-                      report();
-                      std::abort();
-                  }
-              }
-          }} {}
-
-private:
-    std::mutex mutex_{};
-    std::condition_variable_any woken_{};
-    std::jthread thread_;
 };
 
 struct outcome {
@@ -194,7 +171,6 @@ TEST_CASE("cancelled waits lose nothing and take nothing twice") {
                 "receive, %zu to send, %zu in\n",
                 cancelled.load(), sent.load(), account.count(), core.receivers().waiting_approx(),
                 core.senders().waiting_approx(), core.content().size());
-            std::fflush(stdout);
         }};
     std::atomic<int> cancelling{3};
     in_threads(6, [&, &own_tx = tx, &own_rx = rx](std::size_t who) {

@@ -33,7 +33,7 @@ TEST_CASE("an open gate lets in, a closed one doesn't, and ends once") {
         const inside a{g, nullptr}, b{g, nullptr};
         CHECK(a);
         CHECK(b);
-        CHECK(visitor::count(visitor::top(), g) == 2);
+        CHECK(visitor::count(visitor::top(), g.id()) == 2);
     }
     CHECK(visitor::top() == nullptr);
     CHECK(!g.closed());

@@ -96,7 +96,7 @@ TEST_CASE("a publish goes on while a subscriber is stopped in the middle of a ch
     std::jthread publisher{[&] {
         detail::envelope<int> e{7, known.name};
         CHECK(detail::publish_to(*home, known, e, {true, {}}).matched() == 0);
-        CHECK(detail::publish_by_name(*home, "known", 7, {true, {}}).matched() == 0);
+        CHECK(detail::publish_by_name(*home, "known", 7, detail::no_waiting).matched() == 0);
     }};
     publisher.join();
 }

@@ -81,12 +81,13 @@ public:
 
     /// As topic<T>(name).publish(value), for a name that is only known when it is published.
     template <class T>
-    published publish(std::string_view name, T&& value, const sys::stop_token& stop = {}) {
-        return detail::publish_by_name(*home_, name, std::forward<T>(value), {true, stop});
+    published publish(std::string_view name, T&& value,
+                      const sys::stop_token& stop = detail::never_stops) {
+        return detail::publish_by_name(*home_, name, std::forward<T>(value), &stop);
     }
     template <class T>
     published try_publish(std::string_view name, T&& value) {
-        return detail::publish_by_name(*home_, name, std::forward<T>(value), {false, {}});
+        return detail::publish_by_name(*home_, name, std::forward<T>(value), detail::no_waiting);
     }
 
     /// Direct: called inside publish, in the publisher's thread.

@@ -19,45 +19,71 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
+/// A base, so that it stands beside listener_base::how.
+template <class F>
+struct kept_handler {
+    std::optional<F> handler_;  // by the gate
+    const bool counts_;         // for the publisher: not what taps
+    const bool filters_;
+};
+
 template <class T, class F>
-class direct_listener final : public listener<T>, public subscriber, private gate {
+class direct_listener final
+    : public listener<T>,
+      private kept_handler<F>,
+      public subscriber,
+      private gate {
+    using kept = kept_handler<F>;
+
 public:
     template <class G>
     direct_listener(registry& home, pattern by, subscribe_options<T>&& options, G&& f, bool counts)
-        : listener<T>{type_of<T>, std::move(by), std::move(options.group)},
-          gate{home.visits()},
+        : listener<T>{type_of<T>, std::move(by), std::move(options.group),
+                      !takes_value<F, T>::value ? nullptr
+                      : options.where           ? &call_if
+                                                : &call},
+          kept{std::nullopt, counts, static_cast<bool>(options.where)},
+          gate{home.visits(), static_cast<const listener_base*>(this)},
           home_{home},
-          counts_{counts},
-          filters_{static_cast<bool>(options.where)},
           where_{std::move(options.where)} {
-        handler_.emplace(std::forward<G>(f));
+        kept::handler_.emplace(std::forward<G>(f));
     }
 
     bool deliver(envelope<T>& e, const patience&, tally& t, visitor& v) override {
         if (!gate::enter(v)) return false;
         bool handled = false;
         try {
-            if (!filters_ || where_(e.view())) {
-                call_handler<T>(*handler_, e);
+            if (!kept::filters_ || where_(e.view())) {
+                call_handler<T>(*kept::handler_, e);
                 handled_.add(v.number());
-                handled = counts_;
+                handled = kept::counts_;
             }
         } catch (...) {
-            has_failed(e, t);
+            if (has_thrown(e.topic())) {
+                ++t.failed;
+                t.why = status::failed;
+            }
         }
         gate::leave(v);
         return handled;
+    }
+
+    void left() noexcept override { gate::left(); }
+    bool has_thrown(const std::string& topic) noexcept override {
+        failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        home_.report(topic, this->by());
+        return kept::counts_;
     }
 
     void end_intake() override {}
     void finish() override { cancel(); }
 
     bool cancel() override {
-        leave();
+        end();
         return gate::close();
     }
     void cancel_without_waiting() override {
-        leave();
+        end();
         gate::shut_without_waiting();
     }
 
@@ -73,31 +99,34 @@ public:
     [[nodiscard]] registry& home() const override { return home_; }
 
 private:
-    void leave() {
+    // In a roster of its own kind (detail/direct_calls.hpp). Apart, so that the usual one keeps
+    // nothing in memory.
+    static std::uint64_t call(listener_base& l, const void* value, const visitor& v) {
+        auto& me = static_cast<direct_listener&>(l);
+        if constexpr (takes_value<F, T>::value) (void)(*me.handler_)(*static_cast<const T*>(value));
+        me.handled_.add(v.number());
+        return me.counts_;
+    }
+    static std::uint64_t call_if(listener_base& l, const void* value, const visitor& v) {
+        auto& me = static_cast<direct_listener&>(l);
+        return me.where_(*static_cast<const T*>(value)) ? call(l, value, v) : 0;
+    }
+
+    void end() {
+        // Sequentially consistent, as the other half of a handshake; the barrier is the gate's.
+        this->how.store(&listener_base::ended, std::memory_order_seq_cst);
         const auto lock = home_.lock();
         if (std::exchange(attached_, false)) home_.detach(*this);
     }
 
-    [[gnu::noinline, gnu::cold]] void has_failed(const envelope<T>& e, tally& t) noexcept {
-        failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (counts_) {
-            ++t.failed;
-            t.why = status::failed;
-        }
-        home_.report(e.topic(), this->by());
-    }
-
     void last_out() noexcept override {
         where_ = nullptr;
-        handler_.reset();
+        kept::handler_.reset();
     }
 
-    registry& home_;
     bool attached_ = true;  // by the registry's lock
-    const bool counts_;     // for the publisher: not what taps
-    const bool filters_;
+    registry& home_;
     unique_function<bool(const T&)> where_;  // by the gate
-    std::optional<F> handler_;               // by the gate
     counter handled_;
     sys::atomic<std::uint64_t> failed_{0};
 };

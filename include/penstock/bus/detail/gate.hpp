@@ -37,22 +37,24 @@ namespace detail {
 
 class gate {
 public:
-    explicit gate(visitors& all) noexcept : all_{all} {}
+    explicit gate(visitors& all) noexcept : gate{all, this} {}
+    /// Announced by that id, where callers know it and not the gate (detail/direct.hpp).
+    gate(visitors& all, const void* id) noexcept : id_{id}, all_{all} {}
     gate(const gate&) = delete;
     gate& operator=(const gate&) = delete;
 
     /// True: `v` is inside. Else it is not, and the callbacks may be gone.
     [[nodiscard]] bool enter(visitor& v) noexcept {
-        all_.announce(v.calling, static_cast<const gate*>(this));
-        if (all_.look(state_) == open) [[likely]]
+        all_.by().announce(v.calling, id_);
+        if (all_.by().look(state_) == open) [[likely]]
             return true;
         leave(v);
         return false;
     }
 
     void leave(visitor& v) noexcept {
-        all_.announce(v.calling, static_cast<const gate*>(nullptr));
-        if (all_.look(state_) != open) [[unlikely]]
+        all_.by().announce(v.calling, nobody);
+        if (all_.by().look(state_) != open) [[unlikely]]
             left();
     }
 
@@ -70,7 +72,7 @@ public:
         state expected = open;
         state_.compare_exchange_strong(expected, closing, std::memory_order_relaxed,
                                        std::memory_order_relaxed);  // `shut` orders, below
-        all_.barrier();
+        all_.by().barrier();
         {
             std::lock_guard lock{mutex_};
             state_.store(shut, std::memory_order_seq_cst);
@@ -83,48 +85,51 @@ public:
     }
 
     [[nodiscard]] visitors& all() const noexcept { return all_; }
+    [[nodiscard]] const void* id() const noexcept { return id_; }
 
 protected:
     ~gate() = default;
 
-private:
-    using state = std::uint32_t;
-    static constexpr state open = 0, closing = 1, shut = 2;
-
-    /// Once, when closed and nobody else is inside.
-    virtual void last_out() noexcept = 0;
-
+    /// A caller has found it closed after he took his announcement back.
     [[gnu::noinline, gnu::cold]] void left() noexcept {
         end_if_last();
         outside_.notify_all();
     }
+
+private:
+    using state = std::uint32_t;
+    static constexpr state open = 0, closing = 1, shut = 2;
+    static constexpr const void* nobody = nullptr;
+
+    /// Once, when closed and nobody else is inside.
+    virtual void last_out() noexcept = 0;
 
     void end_if_last() {
         visitor& me = all_.take();
         {
             std::lock_guard lock{mutex_};
             if (ended_ || state_.load(std::memory_order_relaxed) != shut ||  // by the mutex
-                all_.callers(*this) > 0)
+                all_.callers(id_) > 0)
                 return all_.put(me);
             ended_ = true;
-            all_.announce(me.calling, static_cast<const gate*>(this));
+            all_.by().announce(me.calling, id_);
         }
         last_out();
         gone_.store(true, std::memory_order_release);  // (E), pairs with (W)
-        all_.announce(me.calling, static_cast<const gate*>(nullptr));
+        all_.by().announce(me.calling, nobody);
         all_.put(me);
         outside_.notify_all();
     }
 
     bool wait_outside() {
         visitor* const top = visitor::top();
-        const auto mine = visitor::count(top, *this);
+        const auto mine = visitor::count(top, id_);
         const auto others_out = [&] {
-            return all_.callers(*this) <= mine &&
+            return all_.callers(id_) <= mine &&
                    (mine > 0 || gone_.load(std::memory_order_acquire));  // (W), pairs with (E)
         };
         if (!others_out()) {
-            wait_graph::wait me{top, *this};
+            wait_graph::wait me{top, id_};
             if (top && !all_.graph().enlist(me)) return false;
             (void)outside_.wait(others_out, [] { return false; });
             if (top) all_.graph().delist(me);
@@ -132,6 +137,7 @@ private:
         return mine == 0;
     }
 
+    const void* const id_;
     sys::atomic<state> state_{open};
     sys::atomic<bool> gone_{false};
     visitors& all_;
@@ -145,6 +151,7 @@ class inside {
 public:
     inside(gate& g, const void* queue) : gate_{g}, visit_{g.all().take()}, in_{g.enter(visit_)} {
         if (in_) visit_.queue = queue;
+        visit_.dropped = 0;
     }
     inside(const inside&) = delete;
     inside& operator=(const inside&) = delete;

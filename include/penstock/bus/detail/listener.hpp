@@ -16,6 +16,7 @@
 #include <penstock/bus/detail/visitor.hpp>
 #include <penstock/bus/pattern.hpp>
 #include <penstock/bus/published.hpp>
+#include <penstock/core/cache_line.hpp>
 #include <penstock/core/clock.hpp>
 #include <penstock/core/sync_wait.hpp>
 
@@ -31,8 +32,18 @@ struct patience {
 /// Untyped: what the registry keeps.
 class listener_base {
 public:
-    listener_base(const type_id& type, pattern by, std::string group)
-        : type_{type}, pattern_{std::move(by)}, group_{std::move(group)} {}
+    /// How a handler is called that looks at a value here and now. 1: it has run, and
+    /// the publisher is to count it; else 0.
+    using call = std::uint64_t (*)(listener_base&, const void* value, const visitor&);
+    /// In its place from the moment that the listener ends.
+    static std::uint64_t ended(listener_base&, const void*, const visitor&) noexcept { return 0; }
+
+    listener_base(const type_id& type, pattern by, std::string group, call h = nullptr)
+        : type_{type},
+          pattern_{std::move(by)},
+          group_{std::move(group)},
+          plain_{h != nullptr},
+          how{h} {}
     listener_base(const listener_base&) = delete;
     listener_base& operator=(const listener_base&) = delete;
     virtual ~listener_base() = default;
@@ -56,10 +67,21 @@ public:
     [[nodiscard]] const pattern& by() const noexcept { return pattern_; }
     [[nodiscard]] const std::string& group() const noexcept { return group_; }
 
+    /// Whether its handler only looks at the value, here and now: then `how` says how to call it.
+    [[nodiscard]] bool plain() const noexcept { return plain_; }
+    /// A caller has found it ended, after he took his announcement back (detail/direct_calls.hpp).
+    virtual void left() noexcept {}
+    /// Its handler threw what is being handled. True: the publisher is to count it.
+    virtual bool has_thrown(const std::string&) noexcept { return false; }
+
 private:
     const type_id& type_;
     const pattern pattern_;
     const std::string group_;
+    const bool plain_;
+
+public:
+    alignas(cache_line) sys::atomic<call> how;  ///< the handler stands behind it
 };
 
 template <class T>

@@ -233,7 +233,7 @@ private:
 
     [[nodiscard]] bool inside_own_callback() const noexcept {
         for (const visitor* v = visitor::top(); v; v = v->below())
-            if (v->calls() && &v->calls()->all() == visitors_.get()) return true;
+            if (v->calls() && v->home() == visitors_.get()) return true;
         return false;
     }
 

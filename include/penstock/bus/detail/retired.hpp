@@ -57,11 +57,11 @@ public:
     /// mutex. Throws std::bad_alloc, and has then freed nothing.
     [[nodiscard]] listeners sweep(const visitors& all) {
         listeners gone;
-        all.barrier();
+        all.by().barrier();
         bool somebody_enters = false;
         pinned_.clear();
         all.readers([&](const void* what) {
-            if (what == &reading::entering) {
+            if (what == &route::entering) {
                 somebody_enters = true;
             } else {
                 pinned_.push_back(static_cast<const roster*>(what));

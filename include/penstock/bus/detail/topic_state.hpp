@@ -53,7 +53,7 @@ public:
 
     [[nodiscard]] topic_state* find(const visitors& all, std::string_view name,
                                     std::size_t hash) const noexcept {
-        const slots& now = *all.look(now_);  // pairs with (T)
+        const slots& now = *all.by().look(now_);  // pairs with (T)
         for (std::size_t i = hash;; ++i) {
             topic_state* t = now[i & (now.size() - 1)].load(std::memory_order_acquire);  // with (S)
             if (!t || (t->hash == hash && *t->name == name)) return t;

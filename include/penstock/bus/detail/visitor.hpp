@@ -16,22 +16,21 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-class gate;
 class visitors;
 
-/// A line of its own: only its thread writes it, with few exceptions.
+/// Lines of its own, of which a publish needs the first: only its thread writes it, with few exceptions.
 class alignas(cache_line) visitor {
 public:
-    visitor() = default;
+    explicit visitor(visitors& home) noexcept : home_{&home} {}
     visitor(const visitor&) = delete;
     visitor& operator=(const visitor&) = delete;
 
     [[nodiscard]] static visitor* top() noexcept { return mine().top; }
 
-    /// How often `g` stands on the stack from `from` down. The stack's thread asks, or waits.
-    [[nodiscard]] static std::size_t count(const visitor* from, const gate& g) noexcept {
+    /// How often `who` stands on the stack from `from` down. The stack's thread asks, or waits.
+    [[nodiscard]] static std::size_t count(const visitor* from, const void* who) noexcept {
         std::size_t n = 0;
-        for (; from; from = from->below_) n += from->calls() == &g;
+        for (; from; from = from->below_) n += from->calls() == who;
         return n;
     }
     /// Whether the calling thread is inside a callback of that inbox.
@@ -41,16 +40,17 @@ public:
         return false;
     }
 
-    /// Whose callbacks run.
-    [[nodiscard]] const gate* calls() const noexcept {
+    /// Whose callbacks run: a gate's id, if any.
+    [[nodiscard]] const void* calls() const noexcept {
         return calling.load(std::memory_order_relaxed);  // its own thread's, or (see count) resting
     }
     [[nodiscard]] const visitor* below() const noexcept { return below_; }
+    [[nodiscard]] const visitors* home() const noexcept { return home_; }
     /// No two that are in use have the same.
     [[nodiscard]] unsigned number() const noexcept { return number_; }
 
     sys::atomic<const void*> reading{nullptr};
-    sys::atomic<const gate*> calling{nullptr};
+    sys::atomic<const void*> calling{nullptr};
     const void* queue = nullptr;  ///< the inbox whose callback this is, if any
     std::size_t dropped = 0;      ///< messages that a send inside this visit had to drop
 
@@ -59,17 +59,21 @@ private:
 
     /// What a thread has at hand: trivial, so that the compiler needs no guard for it.
     struct at_hand {
-        visitors* of;    // whose spare ones these are
-        visitor* spare;  // not in use
         visitor* top;    // in use, of all buses
+        visitor* first;  // the one to use when none is, if known
         bool ended;      // the thread gives its records back
+
+        /// The one to use next, if known.
+        [[nodiscard]] visitor*& next() noexcept { return top ? top->above_ : first; }
     };
     static at_hand& mine() noexcept { return sys::per_thread<visitor, at_hand>(); }
 
+    visitors* const home_;
     visitor* below_ = nullptr;
-    visitor* spare_ = nullptr;
-    visitor* next_ = nullptr;  // of the bus, all there are
+    visitor* above_ = nullptr;  // of the same thread, when it was last there; or the next spare one
     unsigned number_ = 0;
+    bool lent_ = false;        // for one visit
+    visitor* next_ = nullptr;  // of the bus, all there are
     sys::atomic<bool> taken_{true};
 };
 

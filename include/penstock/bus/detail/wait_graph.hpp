@@ -22,7 +22,7 @@ class wait_graph {
 public:
     struct wait {
         const visitor* holds;   // stays as it is: its thread waits
-        const gate& waits_for;  // by all but its own visits
+        const void* waits_for;  // a gate, by all but its own visits
         wait* next = nullptr;
         bool seen = false;  // by the search under way
     };
@@ -48,7 +48,7 @@ public:
 
 private:
     /// Whether one of those inside `from` waits, over however many others, for a gate of `mine`.
-    bool reaches(const gate& from, const visitor* mine) noexcept {
+    bool reaches(const void* from, const visitor* mine) noexcept {
         for (wait* w = first_; w; w = w->next) {
             if (w->seen || visitor::count(w->holds, from) == 0) continue;
             w->seen = true;

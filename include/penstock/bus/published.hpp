@@ -19,6 +19,7 @@ namespace detail {
 struct tally {
     std::uint32_t handled = 0, failed = 0, queued = 0, rejected = 0, dropped = 0, refused = 0;
     status why = status::no_subscribers;  // the last reason for not getting it
+    bool halted = false;                  // nobody else gets it either: its keeper has refused it
 };
 
 }  // namespace detail

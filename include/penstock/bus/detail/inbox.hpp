@@ -14,12 +14,11 @@
 
 #include <memory>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <string_view>
 #include <utility>
 
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/group_terms.hpp>
 #include <penstock/bus/detail/lane.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/members.hpp>
@@ -31,29 +30,36 @@ namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
 template <class T>
-class inbox final : public listener<T>, private gate {
+class inbox final : public listener<T>, public bell, private gate {
 public:
     using ends = typename channel_lane<T>::ends;
 
-    inbox(registry& home, pattern by, subscribe_options<T>&& o)
+    /// `kept`: where a store keeps its messages, instead of a queue.
+    inbox(registry& home, pattern by, subscribe_options<T>&& o,
+          std::unique_ptr<lane<T>> kept = nullptr)
         : listener<T>{type_of<T>, std::move(by), std::move(o.group)},
           gate{home.visits()},
           home_{home},
-          overflow_{o.overflow},
-          filters_{static_cast<bool>(o.where)},
-          tells_drops_{static_cast<bool>(o.on_drop)},
+          terms_{group_terms::of(o)},
           where_{std::move(o.where)},
           on_drop_{std::move(o.on_drop)},
-          keyed_{static_cast<bool>(o.key)},
-          lane_{keyed_ ? o.key.lane({o.capacity, o.per_key, o.overflow, to_drop()}) : made(o)},
+          kept_{kept != nullptr},
+          lane_{kept_   ? std::move(kept)
+                : o.key ? o.key.lane({o.capacity, o.per_key, o.overflow, to_drop()})
+                        : made(o)},
           members_{o.single_active} {}
 
     // ---- the publishers' side
 
     bool deliver(envelope<T>& e, const patience& p, tally& t, visitor&) override {
-        take_in(e, p, t);
+        if (!kept_)
+            take_in(e, p, t);
+        else if (!lane_->kept())  // else the store has it, and rings
+            refused(status::closed, t);
         return false;
     }
+    void ring() noexcept override { wake_one({}); }
+    void serve(const std::shared_ptr<inbox>& me) noexcept { lane_->serve(me); }
 
     void end_intake() override { lane_->close(); }
 
@@ -71,18 +77,7 @@ public:
 
     /// Throws if somebody with these options can't be a member of this group.
     void admit(const subscribe_options<T>& o) const {
-        const char* why =
-            o.capacity != lane_->capacity()      ? "another capacity"
-            : o.overflow != overflow_            ? "another overflow"
-            : static_cast<bool>(o.key) != keyed_ ? "a key, or none, other than the first member"
-            : o.single_active != members_.one_at_a_time() ? "another single_active"
-            : o.where && !filters_                        ? "a where, and the first member had none"
-            : o.on_drop && !tells_drops_ ? "an on_drop, and the first member had none"
-                                         : nullptr;
-        if (!why) return;
-        std::string text{"penstock: a member of the group \""};
-        text.append(this->group()).append("\" on \"").append(this->by().text());
-        throw std::invalid_argument{text.append("\" asks for ").append(why)};
+        terms_.admit(group_terms::of(o), this->group(), this->by());
     }
 
     // With the registry's lock held:
@@ -124,12 +119,17 @@ public:
     /// For a member with a handler: a message, or it is idle from now on. To be given back.
     std::optional<taken<T>> next(member_base& me) {
         const auto look = [this] { return lane_->take(); };
-        auto m = look();
-        if (!m) m = members_.rest_unless(me, look);
-        if (!m) rested();
-        return m;
+        for (;;) {
+            auto m = look();
+            if (!m) m = members_.rest_unless(me, look);
+            if (!m) rested();
+            if (!m && kept_) tell_trouble();
+            bool done_with = false;
+            if (!m || !kept_ || wanted(*m, done_with)) return m;
+            done(m->claim, done_with);
+        }
     }
-    void done(void* claim) noexcept { (void)lane_->done(claim); }
+    void done(void* claim, bool handled) noexcept { (void)lane_->done(claim, handled); }
 
     /// Who was the only active one has ended completely: the next takes over.
     void take_over(const member_base& from) {
@@ -141,7 +141,7 @@ public:
 
     /// For a new member, or in place of one who has left: he was woken by what is queued, if at all.
     void catch_up() {
-        if (lane_->size() > 0) wake_one({});
+        if (kept_ || lane_->size() > 0) wake_one({});  // kept: somebody has to watch
     }
 
     /// Posts an idle member, if there is one. Whoever is not idle looks again before he is.
@@ -176,7 +176,7 @@ private:
             if (!here || !wanted(e, t)) return;
             answer = offer(e, p);
             t.dropped += static_cast<std::uint32_t>(here.dropped());
-        } else if (!filters_ || passes(e, t)) {
+        } else if (!terms_.where || passes(e, t)) {
             answer = offer(e, p);
         } else {
             return;
@@ -188,11 +188,33 @@ private:
             wake_one(e.topic());
             return;
         }
+        refused(answer, t);
+    }
+    void refused(status why, tally& t) noexcept {
         ++t.refused;
-        t.why = answer;
-        if (answer == status::dropped) return;
+        t.why = why;
+        if (why == status::dropped) return;
         ++t.rejected;
         rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+    }
+
+    /// From a store come other topics' messages too, and what `where` doesn't want: done with. When it
+    /// ends in this moment they are not.
+    bool wanted(const taken<T>& m, bool& done_with) {
+        const inside here{*this, this};
+        tally ignored;
+        envelope<T> e{message<T>{m.what}};
+        done_with = static_cast<bool>(here);
+        if (!here || !m.ours || !wanted(e, ignored)) return false;
+        received_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        return true;
+    }
+    void tell_trouble() noexcept {
+        try {
+            lane_->tell_trouble();
+        } catch (...) {
+            home_.report({}, this->by());
+        }
     }
 
     unique_function<void(message<T>&&)> to_drop() {
@@ -207,14 +229,14 @@ private:
     }
 
     [[nodiscard]] bool drops() const noexcept {
-        return overflow_ == overflow::drop_newest || overflow_ == overflow::drop_oldest;
+        return terms_.overflow == overflow::drop_newest || terms_.overflow == overflow::drop_oldest;
     }
     bool passes(const envelope<T>& e, tally& t) {
         const inside here{*this, this};
         return here && wanted(e, t);
     }
     bool wanted(const envelope<T>& e, tally& t) {
-        if (!filters_) return true;
+        if (!terms_.where) return true;
         try {
             return where_(e.view());
         } catch (...) {
@@ -228,7 +250,8 @@ private:
     status offer(envelope<T>& e, const patience& p) {
         message<T> m = e.share();
         const status answer = lane_->try_send(std::move(m));
-        if (answer != status::full || overflow_ != overflow::block || !p.may_wait) return answer;
+        if (answer != status::full || terms_.overflow != overflow::block || !p.may_wait)
+            return answer;
         if (visitor::serves(this)) return status::would_block_self;
         executor_ref server;
         const before_wait verdict = members_.begin_wait(server);
@@ -244,7 +267,7 @@ private:
         if (visitor::top()) ++visitor::top()->dropped;
         envelope<T> e{std::move(m)};
         e.settle(outcome::dropped);
-        if (!tells_drops_) return;
+        if (!terms_.on_drop) return;
         try {
             on_drop_(e);
         } catch (...) {
@@ -260,12 +283,10 @@ private:
     }
 
     registry& home_;  // stays while members, and topics that lead here, are there
-    const overflow overflow_;
-    const bool filters_;
-    const bool tells_drops_;
+    const group_terms terms_;
     unique_function<bool(const T&)> where_;  // by the gate
     handler<T> on_drop_;                     // by the gate
-    const bool keyed_;
+    const bool kept_;
     const std::unique_ptr<lane<T>> lane_;
     waiter rest_;
     members members_;

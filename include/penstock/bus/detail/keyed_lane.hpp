@@ -115,7 +115,7 @@ public:
         return t;
     }
 
-    bool done(void* claim) noexcept override {
+    bool done(void* claim, bool) noexcept override {
         auto& box = *static_cast<entry*>(claim);
         std::lock_guard lock{mutex_};
         box.second.in_work = false;

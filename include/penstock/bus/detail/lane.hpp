@@ -3,6 +3,7 @@
 //
 //   channel_lane   a channel: whoever is free takes the next one          (this header)
 //   keyed_lane     by key: never two of one key at once, each in order    detail/keyed_lane.hpp
+//   kept_lane      a group of a store that outlives the program           detail/kept_lane.hpp
 //
 // take() hands out a message with a claim, which goes back by done() when it has been handled; a
 // channel_lane has nothing to remember.
@@ -26,6 +27,16 @@ template <class T>
 struct taken {
     message<T> what;
     void* claim = nullptr;
+    bool ours = true;  // false: given back at once, unseen
+};
+
+/// Rung when there may be something to take.
+class bell {
+public:
+    virtual void ring() noexcept = 0;
+
+protected:
+    ~bell() = default;
 };
 
 template <class T>
@@ -42,7 +53,7 @@ public:
 
     [[nodiscard]] virtual std::optional<taken<T>> take() = 0;
     /// True: a message that had to wait for this one may be there.
-    virtual bool done(void* claim) noexcept = 0;
+    virtual bool done(void* claim, bool handled = true) noexcept = 0;
 
     virtual void close() = 0;
     [[nodiscard]] virtual bool closed() const = 0;
@@ -50,6 +61,13 @@ public:
     [[nodiscard]] virtual std::size_t capacity() const = 0;
     /// What is left, one after the other, whatever its key. Closed, and nobody takes any more.
     [[nodiscard]] virtual std::optional<message<T>> leftover() = 0;
+
+    // For a lane whose messages come by themselves (detail/kept_lane.hpp):
+    virtual void serve(std::weak_ptr<bell>) noexcept {}
+    /// Whether what is published reaches it.
+    [[nodiscard]] virtual bool kept() const noexcept { return false; }
+    /// Throws what has ended it, once.
+    virtual void tell_trouble() {}
 };
 
 template <class T>
@@ -71,7 +89,7 @@ public:
         if (auto m = pipe().try_receive()) return taken<T>{std::move(*m)};
         return std::nullopt;
     }
-    bool done(void*) noexcept override { return false; }
+    bool done(void*, bool) noexcept override { return false; }
 
     void close() override { pipe().close(); }
     [[nodiscard]] bool closed() const override { return ends_.pipe.closed(); }

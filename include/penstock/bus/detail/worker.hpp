@@ -97,8 +97,8 @@ private:
             for (int n = 1;; ++n) {
                 auto m = inbox_->next(*this);
                 if (!m) return;
-                handle(std::move(m->what));
-                inbox_->done(m->claim);
+                const bool handled = handle(std::move(m->what));
+                inbox_->done(m->claim, handled);
                 if (gate::closed()) break;
                 if (n % batch == 0 && posted_again()) return;
             }
@@ -114,16 +114,18 @@ private:
             run();
     }
 
-    void handle(message<T>&& m) noexcept {
+    bool handle(message<T>&& m) noexcept {
         envelope<T> e{std::move(m)};
         try {
             handler_(e);
             handled_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
             e.settle(outcome::handled);
+            return true;
         } catch (...) {
             failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
             e.settle(outcome::failed);
             inbox_->home().report(e.topic(), inbox_->by());
+            return false;
         }
     }
 

@@ -87,9 +87,10 @@ TEST_CASE("copying on the way gives the same bytes and the same sum, zeros up to
             expected.resize(padded);
             std::vector<unsigned char> copy(padded + 8, 0xEE);
             const auto before = crc32c_state{}.add("seed", 4);
+            const std::uint64_t words[]{n, from};
             const auto sum = before.add_copying(
-                reinterpret_cast<std::byte*>(copy.data()), bytes.data() + from, n);
-            CHECK(sum.value() == before.add(expected.data(), padded).value());
+                words, 2, reinterpret_cast<std::byte*>(copy.data()), bytes.data() + from, n);
+            CHECK(sum.value() == before.add(words, 16).add(expected.data(), padded).value());
             CHECK(std::equal(expected.begin(), expected.end(), copy.begin()));
             CHECK(copy[padded] == 0xEE);
         }

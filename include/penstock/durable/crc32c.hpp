@@ -28,17 +28,18 @@ public:
             return crc32c_state{detail::crc_by_hardware<false>(level, register_, p, nullptr, n)};
         return crc32c_state{detail::crc_by_table(register_, p, n)};
     }
-    /// Adds n bytes and zeros up to a multiple of 8, and copies all of them to `to`: in one go, as
-    /// reading back what was just copied is dearer than the sum.
-    [[nodiscard]] crc32c_state add_copying(std::byte* to, const void* data,
+    /// Adds `count` words, n bytes and zeros up to a multiple of 8, and copies bytes and zeros to
+    /// `to`: in one go, as reading back what was just copied is dearer than the sum.
+    [[nodiscard]] crc32c_state add_copying(const std::uint64_t* words, std::size_t count,
+                                           std::byte* to, const void* data,
                                            std::size_t n) const noexcept {
         if (const int level = detail::crc_level(); level > 0)
-            return crc32c_state{detail::crc_by_hardware<true>(
-                level, register_, static_cast<const std::byte*>(data), to, n)};
+            return crc32c_state{detail::crc_words_then_copy(
+                level, register_, words, count, static_cast<const std::byte*>(data), to, n)};
         if (n > 0) std::memcpy(to, data, n);
         const std::size_t padded = (n + 7) & ~std::size_t{7};
         if (n < padded) std::memset(to + n, 0, padded - n);
-        return crc32c_state{detail::crc_by_table(register_, to, padded)};
+        return add(words, 8 * count).add(to, padded);
     }
     [[nodiscard]] std::uint32_t value() const noexcept { return ~register_; }
 

@@ -33,21 +33,26 @@ namespace detail {
     return crc32c_state{}.add(first, sizeof first);
 }
 
-/// Fills in the header's bytes behind the commit word, and adds them; the word, its CRC taken as 0.
-inline crc32c_state begin_record(std::byte* p, std::uint64_t at, const crc32c_state& sum,
-                                 const record_header& header, std::uint64_t& word) noexcept {
-    // In registers: eight bytes read back from smaller stores would wait for those.
-    word = std::uint64_t{static_cast<std::uint8_t>(header.type)} << 32 |
-           std::uint64_t{header.flags} << 40 | std::uint64_t{header.stream} << 48;
-    const std::uint64_t sizes = header.bytes | std::uint64_t{header.topic} << 32;
-    const auto time = static_cast<std::uint64_t>(header.time);
-    const std::uint64_t synced = header.synced;
-    std::memcpy(p + 8, &sizes, sizeof sizes);
-    std::memcpy(p + 16, &time, sizeof time);
-    std::memcpy(p + 24, &synced, sizeof synced);
-    const std::uint64_t summed[]{at, word, sizes, time, synced};
-    return sum.add(summed, sizeof summed);
-}
+/// What is summed of a header: its place and its words, the CRC taken as 0. In registers: eight bytes
+/// read back from smaller stores would wait for those.
+struct header_words {
+    std::uint64_t all[5];
+
+    header_words(std::uint64_t at, const record_header& h) noexcept
+        : all{at,
+              std::uint64_t{static_cast<std::uint8_t>(h.type)} << 32 |
+                  std::uint64_t{h.flags} << 40 | std::uint64_t{h.stream} << 48,
+              h.bytes | std::uint64_t{h.topic} << 32, static_cast<std::uint64_t>(h.time),
+              h.synced} {}
+
+    /// Stores all but the commit word.
+    void store(std::byte* p) const noexcept {
+        for (std::size_t i = 1; i < 4; ++i) std::memcpy(p + 8 * i, &all[i + 1], 8);
+    }
+    [[nodiscard]] std::uint64_t commit_word(const crc32c_state& sum) const noexcept {
+        return all[1] | sum.value();
+    }
+};
 inline void end_record(std::byte* p, std::uint64_t word) noexcept {
     sys::wrote(p);
     sys::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(p)}.store(
@@ -62,9 +67,11 @@ inline void commit(const page& in, std::uint64_t at, const crc32c_state& sum,
     std::byte* const p = in.data + at;
     const std::uint64_t n = record_bytes(header.bytes);
     for (std::byte* pad = p + sizeof header + header.bytes; pad != p + n; ++pad) *pad = {};
-    std::uint64_t word = 0;
-    const auto begun = detail::begin_record(p, at, sum, header, word);
-    detail::end_record(p, word | begun.add(p + sizeof header, n - sizeof header).value());
+    const detail::header_words words{at, header};
+    words.store(p);
+    detail::end_record(
+        p, words.commit_word(
+               sum.add(words.all, sizeof words.all).add(p + sizeof header, n - sizeof header)));
 }
 inline void commit(const page& in, std::uint64_t at, std::uint64_t epoch,
                    const record_header& header) noexcept {
@@ -74,10 +81,11 @@ inline void commit(const page& in, std::uint64_t at, std::uint64_t epoch,
 inline void put(const page& in, std::uint64_t at, const crc32c_state& sum,
                 const record_header& header, const std::byte* payload) noexcept {
     std::byte* const p = in.data + at;
-    std::uint64_t word = 0;
-    const auto begun = detail::begin_record(p, at, sum, header, word);
+    const detail::header_words words{at, header};
+    words.store(p);
     detail::end_record(
-        p, word | begun.add_copying(p + sizeof header, payload, header.bytes).value());
+        p,
+        words.commit_word(sum.add_copying(words.all, 5, p + sizeof header, payload, header.bytes)));
 }
 
 /// A record that holds, in place.

@@ -95,13 +95,23 @@ PENSTOCK_CRC_TARGET inline std::uint32_t crc_by_words(std::uint32_t crc, const s
     }
     std::uint64_t wide = crc;
     std::size_t i = 0;
+    for (; n - i >= 32; i += 32) {
+        wide = crc_word<Copy>(wide, p, to, i);
+        wide = crc_word<Copy>(wide, p, to, i + 8);
+        wide = crc_word<Copy>(wide, p, to, i + 16);
+        wide = crc_word<Copy>(wide, p, to, i + 24);
+    }
     for (; n - i >= 8; i += 8) wide = crc_word<Copy>(wide, p, to, i);
     crc = static_cast<std::uint32_t>(wide);
     if (i == n) return crc;
     if constexpr (Copy) {
         std::uint64_t word = 0;
-        for (std::size_t k = n; k > i; --k)
-            word = word << 8 | std::to_integer<std::uint64_t>(p[k - 1]);
+        if (i > 0) {  // the bytes before are there to be read again
+            word = load_word(p + n - 8) >> 8 * (i + 8 - n);
+        } else {
+            for (std::size_t k = n; k > 0; --k)
+                word = word << 8 | std::to_integer<std::uint64_t>(p[k - 1]);
+        }
         std::memcpy(to + i, &word, sizeof word);
         crc = static_cast<std::uint32_t>(crc_of(crc, word));
     } else {
@@ -185,7 +195,19 @@ PENSTOCK_CRC_WIDE std::uint32_t crc_by_folding(std::uint32_t crc, const std::byt
 }
 #undef PENSTOCK_CRC_WIDE
 #endif
-#undef PENSTOCK_CRC_TARGET
+
+/// Sums `count` words, then what crc_by_words does: what a record takes, in one call.
+PENSTOCK_CRC_TARGET inline std::uint32_t crc_words_then_copy(
+    int level, std::uint32_t crc, const std::uint64_t* words, std::size_t count, const std::byte* p,
+    std::byte* to, std::size_t n) noexcept {
+    std::uint64_t wide = crc;
+    for (std::size_t i = 0; i < count; ++i) wide = crc_of(wide, words[i]);
+    crc = static_cast<std::uint32_t>(wide);
+#if defined(__x86_64__)
+    if (level >= 2 && n >= 256) crc = crc_by_folding<true>(crc, p, to, n);
+#endif
+    return crc_by_words<true>(crc, p, to, n);
+}
 
 template <bool Copy>
 std::uint32_t crc_by_hardware(int level, std::uint32_t crc, const std::byte* p, std::byte* to,
@@ -195,7 +217,12 @@ std::uint32_t crc_by_hardware(int level, std::uint32_t crc, const std::byte* p, 
 #endif
     return crc_by_words<Copy>(crc, p, to, n);
 }
+#undef PENSTOCK_CRC_TARGET
 #else
+inline std::uint32_t crc_words_then_copy(int, std::uint32_t crc, const std::uint64_t*, std::size_t,
+                                         const std::byte*, std::byte*, std::size_t) noexcept {
+    return crc;
+}
 template <bool Copy>
 std::uint32_t crc_by_hardware(int, std::uint32_t crc, const std::byte* p, std::byte*,
                               std::size_t n) noexcept {

@@ -156,6 +156,20 @@ protected:
                  std::uint64_t payload) {
         if (reserved_by_me()) return status::would_block_self;
         lock.lock();
+        if (!closed() && !done_.failed() && writer_.takes(payload)) return status::ok;
+        return enter_slowly(lock, type, payload);
+    }
+
+    void start_helper() {
+        if (options_.helper)
+            helper_ = sys::thread{[this](const sys::stop_token& stop) { help(stop); }};
+    }
+
+    [[nodiscard]] static const void* me() noexcept { return &sys::per_thread<journal_end, char>(); }
+
+private:
+    status enter_slowly(std::unique_lock<sys::mutex>& lock, format::record_type type,
+                        std::uint64_t payload) {
         for (; !closed() && writer_.crowded(payload); lock.lock()) {
             lock.unlock();
             if (const status s = sync_to(done_.appended()); !s) return s;
@@ -169,14 +183,6 @@ protected:
         return s;
     }
 
-    void start_helper() {
-        if (options_.helper)
-            helper_ = sys::thread{[this](const sys::stop_token& stop) { help(stop); }};
-    }
-
-    [[nodiscard]] static const void* me() noexcept { return &sys::per_thread<journal_end, char>(); }
-
-private:
     [[nodiscard]] bool synced_only() const noexcept {
         return options_.visible == visible::synced ||
                (options_.visible == visible::by_policy && options_.sync == sync::every_append);

@@ -90,6 +90,10 @@ public:
         for (auto& spare : from.spares) supply_.add_spare(std::move(spare));
     }
 
+    /// Whether any record of that payload has room here, the spare left alone.
+    [[nodiscard]] bool takes(std::uint64_t payload) const noexcept {
+        return payload <= most_ && at_ + format::record_bytes(payload) <= room_until_ && !sealed_;
+    }
     /// Whether a record with that payload needs a new segment while as many wait for their sync as
     /// may: then one has to sync first.
     [[nodiscard]] bool crowded(std::uint64_t payload) const noexcept {
@@ -180,6 +184,8 @@ private:
         page_ = tail_->page();
         begins_ = tail_->number() * segment_bytes();
         sum_ = format::detail::sum_in(epoch, page_.number);
+        most_ = largest_payload();
+        room_until_ = page_.size - format::closing_room - spare_room();
     }
     void stamp(format::record_header& h) const noexcept {
         const std::uint64_t synced = done_.synced();
@@ -241,6 +247,7 @@ private:
     format::page page_;         // its bytes
     std::uint64_t begins_ = 0;  // its offset
     std::uint64_t at_ = 0;
+    std::uint64_t room_until_ = 0, most_ = 0;  // for messages
     std::uint64_t epoch_ = 0;
     crc32c_state sum_;  // what all sums here begin with
     bool sealed_ = false;

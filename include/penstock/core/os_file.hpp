@@ -180,16 +180,17 @@ public:
     /// Creates it where it is missing; its parent must be there.
     trouble make() {
         const int answer = files_->make_directory(path_.c_str());
+        made_ = answer >= 0;
         return detail::trouble_of(answer == -EEXIST ? 0 : answer, "create the directory");
     }
-    /// Its own name survives power loss from then on. A parent that may not be read is not synced: who
-    /// made the directory has to.
+    /// Its own name survives power loss from then on. A parent that may not be read can't be synced:
+    /// whoever made the directory there has to.
     trouble sync_name() {
         const auto slash = path_.find_last_of('/');
         const std::string parent =
             slash == std::string::npos ? "." : path_.substr(0, slash == 0 ? 1 : slash);
         const trouble t = directory{files_, parent}.sync();
-        return t.code == EACCES ? trouble{} : t;
+        return t.code == EACCES && !made_ ? trouble{} : t;
     }
     trouble list(std::vector<std::string>& names) const {
         return detail::trouble_of(files_->list(path_.c_str(), names), "list");
@@ -211,6 +212,7 @@ public:
 private:
     file_system_ref files_;
     std::string path_;
+    bool made_ = false;
 };
 
 }  // namespace os

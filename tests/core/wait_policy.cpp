@@ -41,6 +41,22 @@ TEST_CASE("hybrid spins less and less where it doesn't pay, and finds out when i
     CHECK(looks(s) > 10);  // from now on it waits for as long as that took
 }
 
+TEST_CASE("hybrid doesn't try again to catch what comes long after it fell asleep") {
+    if (penstock::sys::usable_cpus() <= 1) return;
+    spinner s{wait_policy::hybrid};
+    for (int i = 0; i < 8; ++i) looks(s);
+    for (int i = 0; i < 260; ++i) {
+        s.slept(std::chrono::milliseconds{1});
+        CHECK(looks(s) == 0);
+    }
+    int probes = 0;
+    for (int i = 0; i < 64; ++i) {
+        s.slept(std::chrono::microseconds{60});
+        probes += looks(s) > 20;
+    }
+    CHECK(probes == 1);
+}
+
 TEST_CASE("hybrid on one CPU doesn't spin at all") {
     if (penstock::sys::usable_cpus() > 1) return;  // tests/run --one-cpu
     spinner s{wait_policy::hybrid};

@@ -10,12 +10,14 @@
 // hybrid spins only where that has paid: it goes on for twice as long as the last message took to
 // come, up to 1,000 pauses (26 us on the machine in benchmarks/README.md), and halves that each
 // time it had to sleep all the same, down to none. Of the waits that sleep, a few (at last one in
-// 64) spin to the end, to find out whether messages come faster now. On one CPU nobody spins: who
-// could end the wait needs that CPU. There `spin` yields.
+// 64) spin to the end, to find out whether messages come faster now; not right after a sleep of
+// 200 us or more, which has told. On one CPU nobody spins: who could end the wait needs that CPU.
+// There `spin` yields.
 //
 // yield and spin never sleep: such a wait looks at its stop token and its clock instead.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include <penstock/core/sync_wait.hpp>
@@ -57,9 +59,18 @@ public:
         return false;
     }
 
+    /// How long the sleep took. What comes that late is not caught by spinning: no probe next time.
+    void slept(sys::time_point::duration time) noexcept {
+        if (time < long_sleep || policy_ != wait_policy::hybrid || one_cpu_) return;
+        const std::uint32_t seen = state_.load(std::memory_order_relaxed);  // see above
+        if (seen / failure >= first_probe) set(seen, seen - seen % failure);
+    }
+
 private:
-    static constexpr std::uint32_t least = 64, most = 1000;  // pauses
-    static constexpr std::uint32_t failure = 1 << 16;        // state_: failures, limit
+    static constexpr std::chrono::microseconds long_sleep{200};  // waking takes up to 50 us of it
+    static constexpr std::uint32_t least = 64, most = 1000;      // pauses
+    static constexpr std::uint32_t failure = 1 << 16;            // state_: failures, limit
+    static constexpr std::uint32_t first_probe = 8;              // failures
 
     static std::uint32_t after_success(std::uint32_t limit, std::uint32_t used) noexcept {
         std::uint32_t next = limit - limit / 8;
@@ -69,8 +80,9 @@ private:
     /// Probes after failures 8, 16, 32, 64 and then each 64th; one that fails costs no second one.
     static std::uint32_t after_failure(std::uint32_t limit, std::uint32_t failures) noexcept {
         if (++failures == 128) failures = 64;
-        const bool probe = failures >= 8 && (failures & (failures - 1)) == 0;
-        return failures * failure + (probe ? most : failures < 8 && limit >= 32 ? limit / 2 : 0);
+        const bool probe = failures >= first_probe && (failures & (failures - 1)) == 0;
+        const bool tries = failures < first_probe && limit >= 32;
+        return failures * failure + (probe ? most : tries ? limit / 2 : 0);
     }
     void set(std::uint32_t seen, std::uint32_t next) noexcept {
         if (next != seen) state_.store(next, std::memory_order_relaxed);  // see above

@@ -41,6 +41,7 @@
 #pragma once
 
 #include <mutex>
+#include <utility>
 
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/clock.hpp>
@@ -56,6 +57,9 @@ class waiter {
 public:
     explicit waiter(wait_policy policy = wait_policy::hybrid) noexcept
         : asymmetric_{sys::asymmetric()}, spin_{policy} {}
+    /// For where a notify is rarer than a wait: it pays an atomic instruction, the wait no barrier.
+    struct rarely_notified {};
+    waiter(rarely_notified, wait_policy policy) noexcept : asymmetric_{false}, spin_{policy} {}
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
     ~waiter() { PENSTOCK_ASSERT(!first_, "a waiter was destroyed while somebody waits on it"); }
@@ -68,9 +72,13 @@ public:
                 const sys::stop_token& stop = {}) {
         status answer = status::ok;
         if (done() || spin(done, until, stop, answer)) return answer;
-        wake_target me;
-        entry here{*this, me};
-        answer = sleep(&here, 1, me, done, until, stop);
+        struct alignas(cache_line) {  // one line to take for who wakes it
+            wake_target me{};
+            entry here;
+        } asleep{.here = {*this, asleep.me}};
+        const sys::time_point since = sys::now();
+        answer = sleep(&asleep.here, 1, asleep.me, done, until, stop);
+        spin_.slept(sys::now() - since);
         if (left()) notify_one();
         return answer;
     }
@@ -99,16 +107,17 @@ public:
     public:
         entry(waiter& at, wake_target& who) noexcept : at_{&at}, who_{&who} {}
         entry(const entry&) = delete;
-        ~entry() { PENSTOCK_ASSERT(!enlisted_, "an entry was destroyed while it is enlisted"); }
+        ~entry() { PENSTOCK_ASSERT(!home_, "an entry was destroyed while it is enlisted"); }
         [[nodiscard]] waiter& at() const noexcept { return *at_; }
 
     private:
         friend waiter;
         waiter* at_;
         wake_target* who_;
+        // By the waiter's mutex:
         entry* next_ = nullptr;
-        entry* previous_ = nullptr;
-        bool enlisted_ = false;  // by the waiter's mutex
+        entry* previous_ = nullptr;   // of the first: the last
+        const void* home_ = nullptr;  // the thread that enlisted it; null: not enlisted
     };
 
     /// Enlists the n of one target. Every change is now seen by a look, or wakes the target.
@@ -121,7 +130,7 @@ public:
     static void delist(entry* first, std::size_t n) noexcept {
         for (entry* e = first; e != first + n; ++e) {
             std::lock_guard lock{e->at_->mutex_};
-            if (e->enlisted_) e->at_->unlink(*e);
+            if (e->home_) e->at_->unlink(*e);
         }
     }
 
@@ -145,6 +154,7 @@ public:
                     sys::futex_wait(me.word_, wake_target::looking, clock_alarm.system_deadline());
                     delist(places, n);
                     if (!done()) continue;
+                    return answer;
                 }
             }
             delist(places, n);
@@ -214,13 +224,15 @@ private:
     /// True: whoever enlists owes a process barrier.
     bool link(entry& e) {
         std::lock_guard lock{mutex_};
-        e.previous_ = last_;
-        (last_ ? last_->next_ : first_) = &e;
-        last_ = &e;
-        e.enlisted_ = true;
+        if (first_) {
+            e.previous_ = std::exchange(first_->previous_, &e);
+            e.previous_->next_ = &e;
+        } else {
+            e.previous_ = first_ = &e;
+        }
+        e.home_ = &detail::trampoline::of_this_thread();
         count(one);
         if (!asymmetric_) return false;
-        home_ = &detail::trampoline::of_this_thread();
         const bool was_symmetric = waiting_.load(std::memory_order_relaxed) & symmetric;  // our own
         if (at_home_ < often) {
             if (was_symmetric) count(-symmetric);
@@ -234,10 +246,11 @@ private:
     }
 
     void unlink(entry& e) noexcept {
-        (e.previous_ ? e.previous_->next_ : first_) = e.next_;
-        (e.next_ ? e.next_->previous_ : last_) = e.previous_;
-        e.next_ = e.previous_ = nullptr;
-        e.enlisted_ = false;
+        const bool first = first_ == &e;
+        if (e.next_ || !first) (e.next_ ? e.next_ : first_)->previous_ = e.previous_;
+        (first ? first_ : e.previous_->next_) = e.next_;
+        e.next_ = nullptr;
+        e.home_ = nullptr;
         count(-one);
     }
 
@@ -254,10 +267,11 @@ private:
         std::lock_guard lock{mutex_};
         const void* here = &detail::trampoline::of_this_thread();
         while (entry* e = first_) {
+            const bool at_home = e->home_ == here;
             unlink(*e);
             const wake_target::wake w = e->who_->claim();
             if (!w.first()) continue;  // woken otherwise: the next one needs it
-            at_home_ = home_ != here ? 0 : at_home_ < often ? at_home_ + 1 : often;
+            at_home_ = !at_home ? 0 : at_home_ < often ? at_home_ + 1 : often;
             return w;
         }
         return {};
@@ -265,11 +279,9 @@ private:
 
     alignas(cache_line) sys::atomic<std::size_t> waiting_{0};
     const bool asymmetric_;
-    sys::mutex mutex_;  // guards the list, and:
+    int at_home_ = 0;   // by the mutex: woken in a row by the thread that had enlisted them
+    sys::mutex mutex_;  // guards the list; all up to here, and first_, is one line
     entry* first_ = nullptr;
-    entry* last_ = nullptr;
-    const void* home_ = nullptr;                // the thread that enlisted last
-    int at_home_ = 0;                           // in a row woken by that same thread
     alignas(cache_line) detail::spinner spin_;  // written while others notify
 };
 

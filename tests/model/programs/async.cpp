@@ -4,6 +4,7 @@
 #include <chrono>
 #include <coroutine>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -153,6 +154,52 @@ MODEL_PROGRAM("coroutine: the wake of one that is destroyed goes on to a thread"
     where.run();
 }
 
+MODEL_PROGRAM("coroutine: a batch that waits for room is sent whole, or says how far it got",
+              {.barriers = barriers::both, .departures = 8}) {
+    auto [tx, rx] = make_channel<payload>(1);
+    int got = 0;
+    penstock::batch_result sent{};
+    payload both[2] = {payload{1}, payload{2}};
+    std::optional<coroutine> c;
+    const auto send = [](auto& to, payload* p, penstock::batch_result& into) -> coroutine {
+        auto r = co_await to.async_send_n(std::make_move_iterator(p), 2);
+        into = r;
+    };
+    model::threads([&, &to = tx] { c.emplace(send(to, both, sent)); },
+                   [&, &from = rx] {
+                       got = from.receive()->value();
+                       from.close();
+                       while (auto r = from.receive()) got += r->value();
+                   });
+    MODEL_CHECK(sent.status == (sent.count == 2 ? status::ok : status::closed));
+    MODEL_CHECK(got == (sent.count == 2 ? 3 : 1));
+    if (sent.count == 1) MODEL_CHECK(both[1].value() == 2);
+}
+MODEL_PROGRAM("coroutine: a batch is received while two send and one closes",
+              {.barriers = barriers::both, .departures = 6}) {
+    auto [tx, rx] = make_channel<payload>(2);
+    int got = 0;
+    status end = status::ok;
+    std::optional<coroutine> c;
+    const auto receive = [](auto& from, int& sum, status& s) -> coroutine {
+        payload out[2];
+        for (;;) {
+            const auto r = co_await from.async_receive_n(out, 2);
+            for (std::size_t i = 0; i < r.count; ++i) sum += out[i].value();
+            s = r.status;
+            if (!r) break;
+        }
+    };
+    int sent = 0;
+    model::threads([&, &to = tx] { sent += to.send(payload{1}) ? 1 : 0; },
+                   [&, &to = tx] {
+                       MODEL_CHECK(to.send(payload{2}));
+                       to.close();
+                   },
+                   [&, &from = rx] { c.emplace(receive(from, got, end)); });
+    MODEL_CHECK(end == status::closed && got == 2 + sent);
+}
+
 // ---- Select ----
 
 MODEL_PROGRAM("select: two channels, a sender each; one is taken, the other stays",
@@ -186,6 +233,23 @@ MODEL_PROGRAM("select: the wake that it doesn't use goes on to a thread",
     if (auto r = a.try_receive()) left += r->value();
     if (auto r = b.try_receive()) left += r->value();
     MODEL_CHECK(got + other + left == 3);
+}
+MODEL_PROGRAM("select: two senders, one selects, one receives; each gets one",
+              {.barriers = barriers::both, .departures = 6}) {
+    auto [atx, a] = make_channel<payload>(1);
+    auto [btx, b] = make_channel<payload>(1);
+    int got = 0, other = 0;
+    model::threads([&, &to = atx] { MODEL_CHECK(to.send(payload{1})); },
+                   [&, &to = btx] { MODEL_CHECK(to.send(payload{2})); },
+                   [&, &x = a, &y = b] {
+                       const auto take = [&](payload p) { got = p.value(); };
+                       MODEL_CHECK(penstock::select(on(x, take), on(y, take)));
+                   },
+                   [&, &x = a, &y = b] {
+                       const auto take = [&](payload p) { other = p.value(); };
+                       MODEL_CHECK(penstock::select(on(y, take), on(x, take)));
+                   });
+    MODEL_CHECK(got + other == 3);
 }
 MODEL_PROGRAM("select: closed while it sleeps", {.barriers = barriers::both, .departures = 20}) {
     auto [atx, a] = make_channel<payload>(1);

@@ -195,7 +195,7 @@ void two_senders() {
     MODEL_CHECK(got.values().size() == 2);
 }
 MODEL_PROGRAM("channel over mpmc_ring: two senders, one receives both, capacity 1",
-              {.barriers = barriers::both, .departures = 9}) {
+              {.barriers = barriers::both, .departures = 7}) {
     two_senders<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: two senders, one receives both, capacity 1",
@@ -222,6 +222,61 @@ MODEL_PROGRAM("channel over mpmc_ring: a sender of two, two receivers, capacity 
 MODEL_PROGRAM("channel over a plain queue: a sender of two, two receivers, capacity 1",
               {.barriers = barriers::both, .departures = 3}) {
     two_receivers<plain_queue<payload>>();
+}
+
+// ---- Two senders and two receivers ----
+
+MODEL_PROGRAM("channel: two senders and two receivers, capacity 1",
+              {.barriers = barriers::both, .departures = 5}) {
+    pipe<mpmc_ring<payload>> c{1};
+    bag a, b;
+    model::threads([&] { MODEL_CHECK(send(c, 0)); }, [&] { MODEL_CHECK(send(c, 1)); },
+                   [&] { receive(c, a, 1); }, [&] { receive(c, b, 1); });
+    MODEL_CHECK(a.values().size() == 1 && b.values().size() == 1 && a.values() != b.values());
+}
+// P1 claims a slot and stalls, P2 fills the next one, its wake goes to C1, who sees nothing and sleeps
+// again: when P1 has written, both receivers must get theirs.
+MODEL_PROGRAM("channel: the wake over a claimed slot is not lost, two senders and two receivers",
+              {.barriers = barriers::both, .departures = 7}) {
+    pipe<mpmc_ring<payload>> c{2};
+    bag a, b;
+    model::threads([&] { MODEL_CHECK(send(c, 0)); }, [&] { MODEL_CHECK(send(c, 1)); },
+                   [&] { receive(c, a, 1); }, [&] { receive(c, b, 1); });
+    MODEL_CHECK(a.values().size() == 1 && b.values().size() == 1 && a.values() != b.values());
+}
+MODEL_PROGRAM("channel: a close among two senders and two receivers",
+              {.barriers = barriers::both, .departures = 3}) {
+    pipe<mpmc_ring<payload>> c{1};
+    bag a, b;
+    bool first = false, second = false;
+    model::threads([&] { first = send(c, 0); },
+                   [&] {
+                       second = send(c, 1);
+                       c.close();
+                   },
+                   [&] { drain(c, a); }, [&] { drain(c, b); });
+    MODEL_CHECK(a.values().size() + b.values().size() == std::size_t{first} + second);
+    MODEL_CHECK(!c.try_receive() && c.closed());
+}
+MODEL_PROGRAM("channel: two senders and two receivers, one of whom is stopped",
+              {.barriers = barriers::both, .departures = 7}) {
+    pipe<mpmc_ring<payload>> c{2};
+    sys::stop_source stop;
+    bag a, b;
+    status told = status::ok;
+    model::threads([&] { MODEL_CHECK(send(c, 0)); },
+                   [&] {
+                       stop.request_stop();
+                       MODEL_CHECK(send(c, 1));
+                   },
+                   [&] {
+                       auto x = c.receive(stop.get_token());
+                       told = x.status();
+                       if (x) a.add(x->value());
+                   },
+                   [&] { receive(c, b, 1); });
+    MODEL_CHECK(b.values().size() == 1);
+    MODEL_CHECK(told == status::ok || (told == status::stopped && c.try_receive()));
 }
 
 // ---- Overflow ----

@@ -195,7 +195,7 @@ void two_senders() {
     MODEL_CHECK(got.values().size() == 2);
 }
 MODEL_PROGRAM("channel over mpmc_ring: two senders, one receives both, capacity 1",
-              {.barriers = barriers::both, .departures = 7}) {
+              {.barriers = barriers::both, .departures = 9}) {
     two_senders<mpmc_ring<payload>>();
 }
 MODEL_PROGRAM("channel over a plain queue: two senders, one receives both, capacity 1",

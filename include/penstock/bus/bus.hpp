@@ -58,6 +58,11 @@
 
 namespace penstock::inline PENSTOCK_ABI {
 
+namespace detail {
+template <class T, class Store>
+struct persistence;  // bus/persist.hpp
+}  // namespace detail
+
 class bus {
 public:
     bus() : bus{bus_options{}} {}
@@ -124,6 +129,13 @@ public:
     template <class T>
     subscription pipe(std::string_view pattern, std::string_view to);
 
+    /// Keeps what is published to the topics that match in a store, a durable_queue<T> say, from which
+    /// their groups take it, after a restart too: include bus/persist.hpp, which has it all.
+    template <class T, class Store>
+    subscription persist(std::string_view pattern, Store& store) {
+        return detail::persistence<T, Store>::of(home_, pattern, store);
+    }
+
     /// Answers requests to that topic. Several who reply compete, where their options name a group;
     /// else each is asked, and the first answer counts.
     template <class Question, class Handler>
@@ -158,6 +170,10 @@ private:
                                bool counts = true);
     template <class T>
     subscription queue_for(std::string_view pattern, subscribe_options<T>&& options, handler<T> h);
+
+    template <class T>
+    std::unique_ptr<detail::lane<T>> kept_lane_for(const pattern& by, const subscribe_options<T>& o,
+                                                   std::shared_ptr<detail::keeper<T>>& found);
 
     /// The inbox that `options` ask for, with that member in it. With the lock held; null: closed.
     template <class T, class Make>

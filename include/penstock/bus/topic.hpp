@@ -71,9 +71,11 @@ template <class T>
                                        envelope<T>& e, const patience& p) {
     tally t;
     if (who)
-        for (listener_base* l : *who)
+        for (listener_base* l : *who) {
             t.handled +=
                 static_cast<listener<T>*>(l)->deliver(e, p, t, v);  // its type was compared
+            if (t.halted) break;
+        }
     const published answer{t};
     if (answer) return answer;
     e.give_back();

@@ -66,6 +66,10 @@ public:
     [[nodiscard]] const type_id& type() const noexcept { return type_; }
     [[nodiscard]] const pattern& by() const noexcept { return pattern_; }
     [[nodiscard]] const std::string& group() const noexcept { return group_; }
+    /// Asked before all others: what it refuses nobody gets (bus/persist.hpp).
+    [[nodiscard]] virtual bool keeps() const noexcept { return false; }
+    /// It keeps all topics of that pattern.
+    [[nodiscard]] virtual bool covers(const pattern&) const { return false; }
 
     /// Whether its handler only looks at the value, here and now: then `how` says how to call it.
     [[nodiscard]] bool plain() const noexcept { return plain_; }
@@ -91,6 +95,22 @@ public:
     /// In a visit that reads a roster with this listener, and announces no caller.
     /// True: a handler has run; anything else is in the tally.
     virtual bool deliver(envelope<T>& e, const patience& p, tally& t, visitor& v) = 0;
+};
+
+template <class T>
+class lane;
+
+/// Sends what is published to a store, whose groups take it from there (detail/keeper.hpp).
+template <class T>
+class keeper : public listener<T> {
+public:
+    keeper(const type_id& type, pattern by) : listener<T>{type, std::move(by), std::string{}} {}
+    [[nodiscard]] bool keeps() const noexcept final { return true; }
+    /// False: it has ended, and nothing more gets to the store.
+    [[nodiscard]] virtual bool keeping() const noexcept = 0;
+    /// What a group of that pattern reads.
+    [[nodiscard]] virtual std::unique_ptr<lane<T>> lane_for(const std::string& group,
+                                                            const pattern& by) = 0;
 };
 
 }  // namespace detail

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/group_list.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/pattern_trie.hpp>
 #include <penstock/bus/detail/retired.hpp>
@@ -105,11 +106,11 @@ public:
     // With the lock held:
 
     void attach(const std::shared_ptr<listener_base>& l) {
-        l->number = next_number_++;
+        l->number = l->keeps() ? next_keeper_++ : next_number_++;
         l->place = listeners_.size();
         listeners_.push_back(l);
         try {
-            if (!l->group().empty()) groups_.push_back(l.get());
+            groups_.add(*l);
             trie_of(l->type()).insert(*l);
             matching(*l, [&](topic_state& t) {
                 if (&t.type == &l->type()) replace(t, roster::with(t.listeners.now(), *l));
@@ -125,7 +126,7 @@ public:
         listeners_.back()->place = l.place;
         std::swap(listeners_[l.place], listeners_.back());
         listeners_.pop_back();
-        std::erase(groups_, &l);
+        groups_.remove(l);
         if (pattern_trie* trie = find_trie(l.type())) trie->remove(l);
         bool all_out = true;
         matching(l, [&](topic_state& t) {
@@ -147,13 +148,13 @@ public:
 
     [[nodiscard]] std::shared_ptr<listener_base> find_group(const type_id& type, const pattern& by,
                                                             const std::string& group) const {
-        for (std::size_t i = groups_.size(); i-- > 0;) {  // the newest: older ones were closed
-            const listener_base& g = *groups_[i];
-            if (&g.type() == &type && g.by().text() == by.text() && g.group() == group)
-                return listeners_[g.place];
-        }
-        return nullptr;
+        return owner_of(groups_.find(type, by, group));
     }
+    [[nodiscard]] std::shared_ptr<listener_base> keeper_of(const type_id& type,
+                                                           const pattern& by) const {
+        return owner_of(groups_.keeper_of(type, by));
+    }
+    [[nodiscard]] const group_list& groups() const noexcept { return groups_; }
 
     // Without the lock:
 
@@ -220,6 +221,9 @@ public:
     [[nodiscard]] visitors& visits() const noexcept { return *visitors_; }
 
 private:
+    [[nodiscard]] std::shared_ptr<listener_base> owner_of(const listener_base* l) const {
+        return l ? listeners_[l->place] : nullptr;
+    }
     [[nodiscard]] pattern_trie* find_trie(const type_id& type) const noexcept {
         for (auto& [of, trie] : patterns_)
             if (of == &type) return trie.get();
@@ -278,8 +282,9 @@ private:
     topic_lists lists_;
     std::vector<std::pair<const type_id*, std::unique_ptr<pattern_trie>>> patterns_;  // few types
     std::vector<std::shared_ptr<listener_base>> listeners_;
-    std::vector<listener_base*> groups_;
-    std::uint64_t next_number_ = 0;
+    group_list groups_;
+    std::uint64_t next_number_ = std::uint64_t{1} << 32;
+    std::uint64_t next_keeper_ = 0;  // they come first
     std::vector<listener_base*> found_;
     retired retired_;
     std::shared_ptr<listener_base> zombies_;  // still in a roster, for want of memory

@@ -59,13 +59,15 @@ public:
         for (const listener_base* l : *this) plain_ = plain_ && l->plain();
     }
 
-    /// `from` with `l` behind the others.
+    /// `from` with `l` behind the others; a keeper before those that are none.
     [[nodiscard]] static roster* with(const roster* from, listener_base& l) {
         roster* r = made((from ? from->size() : 0) + 1);
         auto** at = r->begin();
         if (from)
             for (listener_base* known : *from) *at++ = known;
         *at = &l;
+        if (l.keeps())
+            for (; at != r->begin() && !at[-1]->keeps(); --at) std::swap(at[-1], at[0]);
         r->judge();
         return r;
     }

@@ -51,10 +51,15 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
     if (options.capacity == 0)
         throw std::invalid_argument{"penstock: a subscription's queue needs a capacity above 0"};
 
+    std::shared_ptr<detail::keeper<T>> keeper;
+    auto kept = kept_lane_for(checked, options, keeper);
     std::shared_ptr<inbox> box;
     decltype(member_of(box)) member;
     const auto lock = home_->lock();
     if (home_->closed()) return member;
+    if (!options.group.empty() && home_->keeper_of(detail::type_of<T>, checked) != keeper)
+        throw std::runtime_error{
+            "penstock: persist began or ended while a group of its topics subscribed"};
     if (!options.group.empty()) {
         box = std::static_pointer_cast<inbox>(
             home_->find_group(detail::type_of<T>, checked, options.group));
@@ -62,7 +67,9 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
     }
     const bool fresh = !box;
     if (fresh) {
-        box = std::make_shared<inbox>(*home_, checked, std::move(options));
+        const bool is_kept = kept != nullptr;
+        box = std::make_shared<inbox>(*home_, checked, std::move(options), std::move(kept));
+        if (is_kept) box->serve(box);
     } else {
         box->admit(options);
     }
@@ -78,6 +85,23 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
         throw;
     }
     return member;
+}
+
+template <class T>
+std::unique_ptr<detail::lane<T>> bus::kept_lane_for(
+    const pattern& by, const subscribe_options<T>& o, std::shared_ptr<detail::keeper<T>>& found) {
+    if (o.group.empty()) return nullptr;
+    {
+        const auto lock = home_->lock();
+        found =
+            std::static_pointer_cast<detail::keeper<T>>(home_->keeper_of(detail::type_of<T>, by));
+    }
+    if (!found) return nullptr;
+    if (o.key || o.latest || o.on_drop || o.overflow != overflow::block)
+        throw std::invalid_argument{
+            "penstock: the topics of this group are kept by persist: it has no queue in memory that key, "
+            "latest, on_drop or overflow could be about"};
+    return found->lane_for(o.group, by);
 }
 
 template <class T>
@@ -105,6 +129,14 @@ receiver<message<T>> bus::subscribe(std::string_view by, subscribe_options<T> op
         throw std::invalid_argument{
             "penstock: key, single_active and prefetch need to know when a message is done: pass a "
             "handler"};
+    if (!options.group.empty()) {
+        const pattern checked{by};
+        const auto lock = home_->lock();
+        if (home_->keeper_of(detail::type_of<T>, checked))
+            throw std::invalid_argument{
+                "penstock: the topics of this group are kept by persist: pass a handler, or receive "
+                "from the store's own group"};
+    }
     auto member =
         join<T>(by, std::move(options), [&](const std::shared_ptr<detail::inbox<T>>& box) {
             return std::make_shared<detail::puller<T>>(home_, box);

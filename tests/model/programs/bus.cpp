@@ -59,14 +59,14 @@ MODEL_PROGRAM("bus: closing a gate waits for who is inside, the last one out end
                        MODEL_CHECK(g.callback == 0);
                    });
 }
-MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .departures = 7}) {
+MODEL_PROGRAM("bus: two callers and a close", {.barriers = barriers::both, .departures = 5}) {
     auto all = std::make_shared<detail::visitors>();
     watched_gate g{*all};
     model::threads([&] { g.call(); }, [&] { g.call(); }, [&] { MODEL_CHECK(g.close()); });
     MODEL_CHECK(g.callback == 0);
 }
 MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
-              {.barriers = barriers::both, .departures = 6}) {
+              {.barriers = barriers::both, .departures = 5}) {
     auto all = std::make_shared<detail::visitors>();
     watched_gate g{*all};
     const auto close = [&] {
@@ -77,7 +77,7 @@ MODEL_PROGRAM("bus: two closes and a caller, the callback ends once",
     model::threads(close, close, [&] { g.call(); });
 }
 MODEL_PROGRAM("bus: two handlers that end each other's subscription, one is told",
-              {.barriers = barriers::both, .departures = 12}) {
+              {.barriers = barriers::both, .departures = 10}) {
     auto all = std::make_shared<detail::visitors>();
     watched_gate a{*all}, b{*all};
     const auto ends = [&](watched_gate& mine, watched_gate& other) {
@@ -285,7 +285,7 @@ MODEL_PROGRAM("bus: of one key one message is in work, and the next is not forgo
             sys::wrote(&in_work);
             ++in_work;
             handled = 10 * handled + *t->what;
-            (void)lane.done(t->claim);
+            (void)lane.done(t->claim, true);
         }
     };
     model::threads(work, work);
@@ -417,6 +417,27 @@ MODEL_PROGRAM("bus: when a direct subscription has ended, its handler runs no mo
                        MODEL_CHECK(s.cancel());
                        sys::wrote(&handled);
                    });
+}
+MODEL_PROGRAM("bus: of two direct handlers the one that has ended runs no more, the other does",
+              {.barriers = barriers::both, .departures = 8}) {
+    penstock::bus events;
+    int first = 0, second = 0;
+    const auto counts = [](int& n) {
+        return [&n](const int&) {
+            sys::wrote(&n);
+            ++n;
+        };
+    };
+    auto a = events.subscribe<int>("x", counts(first)),
+         b = events.subscribe<int>("x", counts(second));
+    auto x = events.topic<int>("x");
+    model::threads([&] { MODEL_CHECK(x.publish(1).handled() >= 1); },
+                   [&] {
+                       MODEL_CHECK(a.cancel());
+                       sys::wrote(&first);
+                   });
+    MODEL_CHECK(second == 1);
+    MODEL_CHECK(b.cancel());
 }
 MODEL_PROGRAM("bus: a subscription that comes while others publish", {.departures = 10}) {
     penstock::bus events;

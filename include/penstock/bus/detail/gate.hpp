@@ -9,23 +9,26 @@
 // Cost      In and out: a store to the caller's own record and a load each (detail/visitors.hpp), so
 //           that callers share no line that is written. close: a process barrier, and a look at
 //           every record.
-// Progress  enter and leave wait-free; close blocks until the others are out.
+// Progress  enter and leave wait-free, except that who leaves a closed gate wakes who waits for that
+//           (core/waiter.hpp: a mutex, for a few instructions); close blocks until the others are out.
 //
 // A caller announces itself, then looks whether the gate is open; close closes it, and then reads
 // the announcements. So whoever got in is seen by who closes, and who came later is turned back.
 // The same the other way round when a caller leaves: it takes its announcement back, then looks;
 // if the gate is closed, it wakes who may wait, and ends the callbacks if it was the last.
 //
-// The last one. Under the mutex, with the gate `shut` (that is, after a closer's barrier), who finds
-// nobody inside ends the callbacks: once, calling last_out() while it counts as inside itself, so
-// that who waits waits for that too. Whoever leaves a closed gate comes by here after he is out,
-// and so does a closer; of all these the last to have the mutex finds the others out.
+// The last one. With the gate `shut` (that is, after a closer's barrier), who finds nobody inside ends
+// the callbacks: once, calling last_out() while it counts as inside itself, so that who waits waits
+// for that too. Whoever leaves a closed gate looks after he is out, and so does a closer. One looks
+// at a time: who comes while another does leaves his call, and the other looks once more. So nobody
+// waits for somebody who is stopped half-way, and of all the calls the last is answered by a look
+// that comes after it.
+//   (L) a call's release -> (K) the acquire of who answers it: he was out before.
 //   (E) gone's release -> (W) the acquire of who waits: callbacks ended before.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
 #include <penstock/bus/detail/visitors.hpp>
@@ -73,10 +76,7 @@ public:
         state_.compare_exchange_strong(expected, closing, std::memory_order_relaxed,
                                        std::memory_order_relaxed);  // `shut` orders, below
         all_.by().barrier();
-        {
-            std::lock_guard lock{mutex_};
-            state_.store(shut, std::memory_order_seq_cst);
-        }
+        state_.store(shut, std::memory_order_seq_cst);
         end_if_last();
     }
 
@@ -106,18 +106,28 @@ private:
 
     void end_if_last() {
         visitor& me = all_.take();
-        {
-            std::lock_guard lock{mutex_};
-            if (ended_ || state_.load(std::memory_order_relaxed) != shut ||  // by the mutex
-                all_.callers(id_) > 0)
-                return all_.put(me);
-            ended_ = true;
-            all_.by().announce(me.calling, id_);
+        if (calls_.fetch_add(1, std::memory_order_acq_rel) == 0) {  // (L), pairs with (K)
+            std::uint32_t answered = 1;
+            do {
+                look(me);
+            } while (!calls_.compare_exchange_strong(
+                answered, 0, std::memory_order_release,  // pairs with who calls next, (L)
+                std::memory_order_acquire));             // (K), pairs with (L)
         }
+        all_.put(me);
+    }
+
+    /// One at a time.
+    void look(visitor& me) {
+        sys::read(&ended_);
+        if (ended_ || state_.load(std::memory_order_seq_cst) != shut || all_.callers(id_) > 0)
+            return;
+        sys::wrote(&ended_);
+        ended_ = true;
+        all_.by().announce(me.calling, id_);
         last_out();
         gone_.store(true, std::memory_order_release);  // (E), pairs with (W)
         all_.by().announce(me.calling, nobody);
-        all_.put(me);
         outside_.notify_all();
     }
 
@@ -141,8 +151,8 @@ private:
     sys::atomic<state> state_{open};
     sys::atomic<bool> gone_{false};
     visitors& all_;
-    sys::mutex mutex_;
-    bool ended_ = false;  // by the mutex
+    sys::atomic<std::uint32_t> calls_{0};
+    bool ended_ = false;  // by who looks
     waiter outside_;
 };
 

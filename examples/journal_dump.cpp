@@ -29,8 +29,8 @@ void make_torn(const std::string& path) {
 }
 
 void dump(const std::string& path) {
-    static const char* const names[]{"space",    "message", "accept", "stream",  "group",
-                                     "snapshot", "opening", "seal",   "several", "seek"};
+    static const char* const names[]{"space",   "message", "accept",  "stream", "group", "snapshot",
+                                     "opening", "seal",    "several", "seek",   "topic"};
     os::directory in{{}, path};
     const journal_report report = verify(path);
     for (std::uint64_t n = 1, left = report.segments; left > 0; ++n) {
@@ -45,7 +45,7 @@ void dump(const std::string& path) {
             const auto type = static_cast<unsigned>(r.header.type);
             std::printf("%llu:%06llx  %-8s stream %u, %u bytes\n",
                         static_cast<unsigned long long>(n), static_cast<unsigned long long>(r.at),
-                        type < 10 ? names[type] : "?", r.header.stream, r.header.bytes);
+                        type < 11 ? names[type] : "?", r.header.stream, r.header.bytes);
         }
     }
     if (report.torn_bytes > 0)

@@ -14,6 +14,7 @@
 
 #include <doctest/doctest.h>
 
+#include <penstock/bus/persist.hpp>
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/penstock.hpp>
 
@@ -191,6 +192,11 @@ TEST_CASE("durable: what a crash can't take") {
     }
     CHECK(billed == std::vector<int>{7});
     CHECK(invoices.send(invoice{7}));
+
+    bus shop;
+    auto kept = shop.persist<order>("order.#", orders);  // same handlers, groups survive a restart
+    CHECK(shop.publish("order.new", order{8}));
+    CHECK(orders.group("another").try_receive()->id == 7);
 
     durable_queue<order> alone{in("alone")};  // a journal of its own
     CHECK(alone.send(o));

@@ -96,7 +96,8 @@ public:
     void run(std::uint64_t count) {
         for (std::uint64_t point = 0; point < count; ++point) {
             CAPTURE(point);
-            kill_once(1 + next(point % 4 == 0 ? 400 : 40));
+            if (work_.senders == 0) fill();
+            kill_once(1 + next(point % 4 == 0 && work_.senders > 0 ? 400 : 40));
             check();
         }
         MESSAGE(count << " kills: " << sent_.size() << " sends and " << accepted_.size()
@@ -105,6 +106,15 @@ public:
     }
 
 private:
+    /// For those who only receive: more than they are let to accept.
+    void fill() {
+        durable_queue<message> q{
+            dir_.path("j"), {.sync = work_.policy, .segment_bytes = 32 * 1024}};
+        for (std::uint64_t i = 0; i < 64; ++i, ++first_) {
+            REQUIRE(q.send(with_id(first_)));
+            sent_.insert(first_);
+        }
+    }
     void kill_once(std::uint64_t after) {
         int ends[2];
         REQUIRE(::pipe(ends) == 0);
@@ -193,6 +203,11 @@ private:
 
 TEST_CASE("killed while sending: every send that returned is there exactly once") {
     matrix{{sync::process_crash, 1, 0}}.run(points() / 4);
+}
+
+TEST_CASE(
+    "killed while receiving and accepting: every accept that returned holds, nothing is lost") {
+    matrix{{sync::process_crash, 0, 2}}.run(points() / 4);
 }
 
 TEST_CASE(

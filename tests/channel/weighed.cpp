@@ -110,6 +110,26 @@ TEST_CASE("each policy lets go of what it says, and of its bytes") {
     CHECK(d.rejected() == 1);
 }
 
+TEST_CASE("drop_oldest lets go of all that it takes, also when on_drop throws, and then sends") {
+    std::vector<std::size_t> lost;
+    channel<blob, over_mpmc> c{
+        {.capacity = 9,
+         .overflow = overflow::drop_oldest,
+         .on_drop =
+             [&](blob&& b) {
+                 lost.push_back(*b);
+                 if (*b != 2) throw std::runtime_error{"lost"};
+             },
+         .max_bytes = 10,
+         .weigh = weight_of}};
+    for (std::size_t w : {1u, 2u, 3u, 4u}) CHECK(c.send(of(w)));
+    CHECK_THROWS_AS((void)c.send(of(10)), std::runtime_error);
+    CHECK(lost == std::vector<std::size_t>{1, 2, 3, 4});
+    CHECK(c.dropped() == 4);
+    CHECK(**c.try_receive() == 10);
+    CHECK(c.bytes_approx() == 0);
+}
+
 TEST_CASE("weigh is asked once for each send, and its answer is kept") {
     int asked = 0;
     channel<blob, over_mpmc> c{{.capacity = 1, .max_bytes = 10, .weigh = [&](const blob& b) {

@@ -14,8 +14,8 @@
 // Order     Senders that wait for bytes get them in the order in which they began to wait: a large
 //           one is not overtaken, also not by those that would not wait (they are told full).
 // Errors    too_large stays with its owner, and counts as rejected. If `weigh` throws, nothing has
-//           happened. drop_oldest drops as many as it takes; a close in between may find some
-//           dropped for a send that is then told closed.
+//           happened. drop_oldest drops as many as it takes, in one step with the send, and may throw
+//           std::bad_alloc, before it has dropped any, when it can't remember them for on_drop.
 #pragma once
 
 #include <cstddef>

@@ -501,6 +501,23 @@ MODEL_PROGRAM("channel with a byte budget: who waits for bytes is woken when the
     model::threads([&] { MODEL_CHECK(send(c, 1)); }, [&] { receive(c, got, 2); });
     MODEL_CHECK(got.values().size() == 2 && c.bytes_approx() == 0);
 }
+MODEL_PROGRAM(
+    "channel with a byte budget: drop_oldest drops nothing for a send that is told closed", {}) {
+    bag dropped;
+    channel<payload, mpmc_ring<penstock::weighed<payload>>> c{
+        {.capacity = 3,
+         .overflow = penstock::overflow::drop_oldest,
+         .on_drop = [&](payload&& x) { dropped.add(x.value()); },
+         .max_bytes = 2,
+         .weigh =
+             [](const payload& x) { return x.value() == 9 ? std::size_t{2} : std::size_t{1}; }}};
+    MODEL_CHECK(send(c, 0));
+    MODEL_CHECK(send(c, 1));
+    bool sent = false;
+    model::threads([&] { sent = send(c, 9); }, [&] { c.close(); });
+    MODEL_CHECK(dropped.values().size() == (sent ? 2u : 0u));
+    MODEL_CHECK(c.try_receive()->value() == (sent ? 9 : 0));
+}
 MODEL_PROGRAM("byte_budget: who gives bytes back is done with the place of him who gets them", {}) {
     penstock::detail::byte_budget budget{1};
     penstock::detail::byte_budget::place first;

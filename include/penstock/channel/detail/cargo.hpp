@@ -50,6 +50,19 @@ public:
     }
     auto reserve() { return intake_.reserve(); }
     bool pop_into(std::optional<T>& empty) { return intake_.pop_into(empty); }
+
+    /// What goes for the sake of another.
+    struct replaced {
+        template <class Use>
+        void each(Use use) {
+            if (oldest) use(std::move(*oldest));
+        }
+        std::optional<T> oldest{};
+    };
+    /// Takes the oldest out and puts `value` in. full: another was faster.
+    status replace(T&& value, pass& p, replaced& gone) {
+        return pop_into(gone.oldest) ? push(std::move(value), p) : status::full;
+    }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {
         return intake_.pop_n(out, n);

@@ -255,19 +255,16 @@ protected:
             case overflow::drop_oldest: break;
         }
         for (backoff wait;; wait()) {
-            std::optional<T> oldest;
+            typename contents::replaced gone;
             status answer = push(std::move(value), mine);
             if (answer == status::full &&
                 !cargo_.room(mine.mine_)) {        // else a receiver is just making some
                 std::lock_guard lock{replacing_};  // a close comes before this or after
-                if (closed()) {
-                    answer = status::closed;
-                } else if (cargo_.pop_into(oldest)) {
-                    answer = push(std::move(value), mine);
-                }
+                answer = closed() ? status::closed
+                                  : cargo_.replace(std::move(value), mine.mine_, gone);
             }
             told(answer);
-            if (oldest) drop(std::move(*oldest), discarded_);
+            gone.each([this](T&& oldest) { drop(std::move(oldest), discarded_); });
             if (answer != status::full) return answer;
         }
     }

@@ -6,9 +6,12 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include <penstock/channel/detail/byte_budget.hpp>
 #include <penstock/channel/detail/cargo.hpp>
@@ -79,6 +82,46 @@ public:
         budget_.give_back(item->weight);  // who pops notifies all
         empty.emplace(std::move(item->value));
         return true;
+    }
+    /// What goes for the sake of another: as many as it takes.
+    struct replaced {
+        /// Of all, whatever one throws; the first throw goes on then.
+        template <class Use>
+        void each(Use use) {
+            std::exception_ptr thrown;
+            for (weighed<T>& item : all) {
+                try {
+                    use(std::move(item.value));
+                } catch (...) {
+                    if (!thrown) thrown = std::current_exception();
+                }
+            }
+            if (thrown) std::rethrow_exception(thrown);
+        }
+        /// False: there is no memory to keep one more.
+        bool keeps_another() {
+            if (all.size() < all.capacity()) return true;
+            try {
+                all.reserve(2 * all.size() + 4);
+            } catch (const std::bad_alloc&) {
+                if (all.empty()) throw;  // nothing has happened
+                return false;
+            }
+            return true;
+        }
+        std::vector<weighed<T>> all{};
+    };
+    /// full: others were faster, and have the room.
+    status replace(T&& value, pass& p, replaced& gone) {
+        status answer = status::full;
+        std::optional<weighed<T>> oldest;
+        while (answer == status::full && gone.keeps_another() && intake_.pop_into(oldest)) {
+            budget_.give_back(oldest->weight);
+            gone.all.push_back(std::move(*oldest));
+            oldest.reset();
+            answer = push(std::move(value), p);
+        }
+        return answer;
     }
     template <class Out>
     std::size_t pop_n(Out out, std::size_t n) {

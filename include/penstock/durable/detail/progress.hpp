@@ -53,11 +53,9 @@ public:
             if (synced() >= end) return status::ok;
             if (failed()) return status::failed;
             if (!led_.exchange(true, std::memory_order_acquire)) {  // (L)
-                // Those the last sync served are on their way to their next append: worth a moment, so
-                // that this one serves them too.
-                for (; served_ > 0; --served_) sys::yield();
+                gather();
                 lead();
-                served_ = waiting_.waiting_approx();
+                expected_ = waiting_.waiting_approx() + 1;
                 led_.store(false, std::memory_order_release);  // (L)
                 waiting_.notify_all();
                 continue;
@@ -92,12 +90,24 @@ public:
     }
 
 private:
+    /// Those the last sync served are on their way to their next append: worth a moment, so that
+    /// this one serves them too.
+    void gather() noexcept {
+        for (std::size_t patience = 6 * expected_; patience > 0; --patience) {
+            if (waiting_.waiting_approx() + 1 >= expected_) break;
+            // Written for a checker, which takes a loop that only reads for one without an end.
+            patience_.store(patience, std::memory_order_relaxed);  // by who leads
+            sys::yield();
+        }
+    }
+
     alignas(cache_line) sys::atomic<std::uint64_t> appended_{0};
     alignas(cache_line) sys::atomic<std::uint64_t> synced_{0};
     sys::atomic<bool> led_{false};
-    std::size_t served_ = 0;  // by who leads
+    sys::atomic<std::size_t> patience_{0};
+    std::size_t expected_ = 0;  // by who leads: how many waited for the last sync
     sys::atomic<bool> failed_{false};
-    waiter waiting_;
+    waiter waiting_{waiter::rarely_notified{}, wait_policy::park};
     mutable sys::mutex mutex_;  // guards failure_
     os::trouble failure_;
 };

@@ -17,7 +17,6 @@
 // Errors    Strong: what throws has changed nothing.
 #pragma once
 
-#include <algorithm>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -29,6 +28,7 @@
 
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/group_list.hpp>
+#include <penstock/bus/detail/in_order.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/pattern_trie.hpp>
 #include <penstock/bus/detail/retired.hpp>
@@ -174,18 +174,19 @@ public:
     /// No more messages; waits until handlers are done with what is queued. False: called from a
     /// callback of this bus, which would wait for itself; nothing was waited for.
     bool close() {
-        std::vector<std::shared_ptr<listener_base>> ending;
+        std::vector<std::shared_ptr<listener_base>> kept;
         {
             const change by{*this};
             closed_.store(true, std::memory_order_relaxed);  // the mutex carries it
             for (topic_state* t = newest_; t; t = t->made_before) replace(*t, nullptr);
-            ending = listeners_;
+            kept = listeners_;
         }
-        std::sort(
-            ending.begin(), ending.end(), [](auto& a, auto& b) { return a->number < b->number; });
-        for (auto& l : ending) l->end_intake();
+        std::vector<listener_base*> ending;
+        for (auto& l : kept) ending.push_back(l.get());
+        put_in_order(ending);
+        for (auto* l : ending) l->end_intake();
         if (inside_own_callback()) return false;
-        for (auto& l : ending) l->finish();
+        for (auto* l : ending) l->finish();
         return true;
     }
 
@@ -259,10 +260,11 @@ private:
         pattern_trie* const trie = find_trie(type);
         if (!closed() && trie) trie->match(name, [&](listener_base& l) { found_.push_back(&l); });
         if (found_.empty()) return nullptr;
-        std::sort(
-            found_.begin(), found_.end(), [](auto* a, auto* b) { return a->number < b->number; });
+        put_in_order(found_);
         roster* r = roster::made(found_.size());
-        std::copy(found_.begin(), found_.end(), r->begin());
+        listener_base** at = r->begin();
+        for (listener_base* l : found_) *at++ = l;
+        r->judge();
         return r;
     }
 

@@ -10,7 +10,6 @@
 //           its own: retiring allocates nothing.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -85,13 +84,18 @@ public:
 private:
     static constexpr std::size_t batch = 32;
 
+    template <class Is>
+    [[nodiscard]] bool is_pinned(Is&& is) const noexcept {
+        for (const roster* r : pinned_)
+            if (is(*r)) return true;
+        return false;
+    }
     void sweep_listeners(listeners& gone) noexcept {
         left_ = 0;
         listeners all = std::move(listeners_);
         while (all) {
             listeners rest = std::move(all->next_retired);
-            const bool pinned = std::any_of(
-                pinned_.begin(), pinned_.end(), [&](const roster* r) { return r->has(*all); });
+            const bool pinned = is_pinned([&](const roster& r) { return r.has(*all); });
             listeners& to = pinned ? listeners_ : gone;
             left_ += pinned;
             all->next_retired = std::move(to);
@@ -102,7 +106,7 @@ private:
     void sweep_rosters() noexcept {
         for (roster** at = &rosters_; *at;) {
             roster* const r = *at;
-            if (std::find(pinned_.begin(), pinned_.end(), r) != pinned_.end()) {
+            if (is_pinned([&](const roster& p) { return &p == r; })) {
                 at = &r->next_retired;
                 ++left_;
             } else {

@@ -17,7 +17,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -97,6 +96,13 @@ private:
 /// All topics, by their first two words.
 class topic_lists {
 public:
+    topic_lists() = default;
+    topic_lists(const topic_lists&) = delete;
+    topic_lists& operator=(const topic_lists&) = delete;
+    ~topic_lists() {
+        for (group* g : groups_) delete g;
+    }
+
     /// Makes the list that a topic of that name belongs to; then add() can't throw.
     topic_state*& list_of(std::string_view name) {
         words w{name};
@@ -133,28 +139,40 @@ public:
 private:
     /// Of one word: the topic of that name, and what is below. Of two: all topics that begin so.
     struct group {
+        explicit group(std::string_view p) : prefix{p} {}
+        const std::string prefix;
         topic_state* topics = nullptr;
         group* below = nullptr;
         group* beside = nullptr;
-    };
-    struct hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view words) const noexcept {
-            return std::hash<std::string_view>{}(words);
-        }
     };
 
     static bool is_wild(std::string_view word) noexcept { return word == "*" || word == "#"; }
 
     group& make(std::string_view prefix, group*& among) {
-        if (const auto known = groups_.find(prefix); known != groups_.end()) return known->second;
-        group& fresh = groups_.try_emplace(std::string{prefix}).first->second;
-        fresh.beside = std::exchange(among, &fresh);
-        return fresh;
+        if (2 * (size_ + 1) > groups_.size()) grow();
+        group*& at = groups_[slot(groups_, prefix)];
+        if (!at) {
+            at = new group{prefix};
+            at->beside = std::exchange(among, at);
+            ++size_;
+        }
+        return *at;
     }
     [[nodiscard]] const group* find(std::string_view prefix) const {
-        const auto known = groups_.find(prefix);
-        return known == groups_.end() ? nullptr : &known->second;
+        return groups_.empty() ? nullptr : groups_[slot(groups_, prefix)];
+    }
+    /// Where it is, or would be. Open addressing; groups never go.
+    [[nodiscard]] static std::size_t slot(const std::vector<group*>& all,
+                                          std::string_view prefix) noexcept {
+        std::size_t i = topic_table::hashed(prefix);
+        while (all[i & (all.size() - 1)] && all[i & (all.size() - 1)]->prefix != prefix) ++i;
+        return i & (all.size() - 1);
+    }
+    void grow() {
+        std::vector<group*> bigger(groups_.empty() ? 16 : 2 * groups_.size());
+        for (group* g : groups_)
+            if (g) bigger[slot(bigger, g->prefix)] = g;
+        groups_.swap(bigger);
     }
     template <class F>
     static void all_of(const group& head, const pattern& by, F& f) {
@@ -167,7 +185,8 @@ private:
             if (by.matches(*t->name)) f(*t);
     }
 
-    std::unordered_map<std::string, group, hash, std::equal_to<>> groups_;
+    std::vector<group*> groups_;  // by hash
+    std::size_t size_ = 0;
     group* heads_ = nullptr;
 };
 

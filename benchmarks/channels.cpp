@@ -4,11 +4,14 @@
 //   benchmarks/run channels [--only REGEX] [--reps N] [--csv FILE] [--table] [--list]
 //
 // README.md here says how it measures and how to read it.
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <semaphore>
 #include <string>
 
@@ -105,6 +108,27 @@ struct semaphores : plain_ends<semaphores> {
     }
     penstock::mpmc_ring<stamp> q;
     std::counting_semaphore<> room, in{0};
+};
+
+/// The floor: a word to sleep on, and room for one message.
+struct bare_futex : plain_ends<bare_futex> {
+    explicit bare_futex(std::size_t) {}
+    void send(stamp x) {
+        while (full.load(std::memory_order_acquire) != 0)  // pairs with receive's release
+            penstock::sys::pause();
+        value = x;
+        full.store(1, std::memory_order_release);  // pairs with receive's acquire
+        penstock::sys::futex_wake(&full);
+    }
+    stamp receive() {
+        while (full.load(std::memory_order_acquire) == 0)  // pairs with send's release
+            penstock::sys::futex_wait(full, 0);
+        const stamp x = value;
+        full.store(0, std::memory_order_release);  // pairs with send's acquire
+        return x;
+    }
+    std::atomic<std::uint32_t> full{0};
+    stamp value = 0;
 };
 
 struct condition_variables : plain_ends<condition_variables> {
@@ -242,10 +266,11 @@ void add_wakes(bench::suite& s) {
     auto& wake = s.cell("to a sleeping receiver, p50");
     auto& cost = s.cell("cost of that send, p50");
     auto& ten = s.cell("a message every 10 us, p50");
-    auto& ten_cpu = s.cell("CPU of its receiver, a message");
+    auto& ten_cpu = s.cell("CPU of that hand-over, a message");
+    auto& ten_receiver = s.cell("CPU of its receiver, a message");
     auto& milli = s.cell("CPU for one message a millisecond");
     auto& idle = s.cell("CPU of an idle receiver, a second");
-    each_for_one_and_one([&](const char* name, bench::whose owner, auto subject) {
+    auto add = [&](const char* name, bench::whose owner, auto subject) {
         using S = typename decltype(subject)::of;
         // 400 us: longer than anybody spins before he sleeps.
         wake.add_value(name, owner,
@@ -254,11 +279,19 @@ void add_wakes(bench::suite& s) {
             name, owner, [] { return bench::quantile(bench::at_pace<S>(100, 400e3).send, 0.5); });
         ten.add_value(name, owner,
                       [] { return bench::quantile(bench::at_pace<S>(4000, 10e3).latency, 0.5); });
-        ten_cpu.add_value(name, owner, [] { return bench::at_pace<S>(4000, 10e3).receiver_cpu; });
+        // The sender's part too: it pays for a wake. Between sends it is busy for the clock's sake.
+        ten_cpu.add_value(name, owner, [] {
+            const auto p = bench::at_pace<S>(4000, 10e3);
+            return p.receiver_cpu + std::accumulate(p.send.begin(), p.send.end(), 0.0) / 4000;
+        });
+        ten_receiver.add_value(
+            name, owner, [] { return bench::at_pace<S>(4000, 10e3).receiver_cpu; });
         milli.add_value(name, owner,
                         [] { return bench::at_pace<S>(100, 1e6, bench::pace::sleeping).both_cpu; });
         idle.add_value(name, owner, [] { return bench::idle_cpu<S>(); });
-    });
+    };
+    each_for_one_and_one(add);
+    add("a futex", bench::hardware, type<bare_futex>{});
 }
 
 /// Latency against offered load, p50 and p99 of the same run where both are asked for.
@@ -314,9 +347,18 @@ void add_goals(bench::suite& s) {
     s.expect({.cell = "to a sleeping receiver, p50", .ours = any, .bar = 1});
     s.expect({.cell = "cost of that send, p50", .ours = any, .bar = 1});
     s.expect({.cell = "a message every 10 us, p50", .ours = any, .bar = 0.7});
-    s.expect({.cell = "CPU of its receiver, a message", .ours = any, .bar = 1});
+    s.expect({.cell = "CPU of that hand-over, a message",
+              .ours = any,
+              .others = "moodycamel BlockingConcurrentQueue",
+              .bar = 1,
+              .title = "CPU of that hand-over, beside the peer that is there first"});
+    s.expect({.cell = "CPU of that hand-over, a message", .ours = any, .bar = 1});
     s.expect({.cell = "CPU for one message a millisecond", .ours = any, .bar = 1});
-    s.expect({.cell = "CPU of an idle receiver, a second", .ours = any, .bar = 1});
+    // What falling asleep and waking once takes, and nothing after that.
+    s.expect({.cell = "CPU of an idle receiver, a second",
+              .ours = any,
+              .bar = 170e3,
+              .what = bench::goal::kind::value});
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #if __has_include(<penstock/channel/async.hpp>)
 #include <penstock/channel/async.hpp>
 #include <penstock/channel/ends.hpp>
+#include <penstock/queue/spsc_ring.hpp>
 #define BENCH_ASYNC 1
 #endif
 
@@ -42,13 +43,17 @@ struct detached {
     };
 };
 
-using sender = penstock::sender<u64>;
-using receiver = penstock::receiver<u64>;
+template <class Storage>
+using sender = penstock::sender<u64, Storage>;
+template <class Storage>
+using receiver = penstock::receiver<u64, Storage>;
 
-detached echo(receiver& in, sender& out) {
+template <class Storage>
+detached echo(receiver<Storage>& in, sender<Storage>& out) {
     while (auto x = co_await in.async_receive()) (void)co_await out.async_send(*x);
 }
-detached there_and_back(std::size_t n, sender& out, receiver& in, u64& sum) {
+template <class Storage>
+detached there_and_back(std::size_t n, sender<Storage>& out, receiver<Storage>& in, u64& sum) {
     for (u64 i = 0; i < n; ++i) {
         (void)co_await out.async_send(u64{i});
         sum += *co_await in.async_receive();
@@ -56,15 +61,16 @@ detached there_and_back(std::size_t n, sender& out, receiver& in, u64& sum) {
     out.close();
 }
 
+template <class Storage>
 double ours_on_one_thread(std::size_t n) {
     u64 sum = 0;
     const double ns = timed(
         1,
         [&](std::size_t) {
-            auto [ping, pinged] = penstock::make_channel<u64>(1);
-            auto [pong, ponged] = penstock::make_channel<u64>(1);
-            echo(pinged, pong);
-            there_and_back(n, ping, ponged, sum);
+            auto [ping, pinged] = penstock::make_channel<u64, Storage>(1);
+            auto [pong, ponged] = penstock::make_channel<u64, Storage>(1);
+            echo<Storage>(pinged, pong);
+            there_and_back<Storage>(n, ping, ponged, sum);
         },
         [](std::size_t i) { return i; });
     verify(sum == sum_below(n), "a round trip changed its element");
@@ -111,12 +117,13 @@ double asio_on_one_thread(std::size_t n) {
 void add_coroutines([[maybe_unused]] suite& s) {
     [[maybe_unused]] auto& c = s.cell("two coroutines, there and back");
 #if BENCH_ASYNC
-    c.add("channel", ours, ours_on_one_thread);
+    c.add("channel", ours, ours_on_one_thread<penstock::mpmc_ring<u64>>);
+    c.add("channel over spsc_ring", ours, ours_on_one_thread<penstock::spsc_ring<u64>>);
 #endif
 #if BENCH_ASIO
     c.add("asio::experimental::channel", peers, asio_on_one_thread);
 #endif
-    s.expect({.cell = c.name, .ours = "channel", .bar = 0.2});
+    s.expect({.cell = c.name, .ours = "channel( over spsc_ring)?", .bar = 0.2});
 }
 
 }  // namespace bench

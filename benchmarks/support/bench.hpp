@@ -81,6 +81,8 @@ public:
                 probe_.expect(number());
             } else if (option == "--csv") {
                 csv_ = value();
+            } else if (option == "--read") {
+                read_.push_back(value());
             } else if (option == "--table") {
                 table_ = true;
             } else if (option == "--list") {
@@ -118,6 +120,7 @@ public:
                 for (auto& s : c.subjects) std::printf("%s/%s\n", c.name.c_str(), s.name.c_str());
             return 0;
         }
+        if (!read_.empty()) return report_what_was_read();
         std::ofstream csv;
         if (!csv_.empty()) {
             csv.open(csv_);
@@ -146,12 +149,13 @@ public:
 
 private:
     static constexpr const char* usage =
-        "[--only REGEX] [--reps N] [--ms N] [--near NS] [--csv FILE] [--table] [--list]\n"
+        "[--only REGEX] [--reps N] [--ms N] [--near NS] [--csv FILE] [--read FILE] [--table] [--list]\n"
         "  --only REGEX  cells and subjects whose 'cell/subject' matches\n"
         "  --reps N      rounds, 7 unless told otherwise (fewer than 6 give no 95 % interval)\n"
         "  --ms N        what one run takes, 50 unless told otherwise\n"
         "  --near NS     first waits, up to a minute, until two cores hand a line there and back in NS\n"
         "  --csv FILE    every run: cell,subject,run,value,unit\n"
+        "  --read FILE   runs nothing, reports what --csv wrote; may be given several times\n"
         "  --table       beside each cell what it is to reach, and whether it did\n"
         "  --list        what there is";
 
@@ -218,13 +222,33 @@ private:
         return run_ns_ * static_cast<double>(subjects) * reps_;
     }
 
+    int report_what_was_read() {
+        for (auto& file : read_) {
+            std::ifstream csv{file};
+            if (!csv) {
+                std::fprintf(stderr, "%s can't be read.\n", file.c_str());
+                return 1;
+            }
+            read_csv(csv, cells_);
+        }
+        for (auto& c : cells_)
+            std::erase_if(c.subjects, [](const subject& s) { return s.values.empty(); });
+        std::erase_if(cells_, [](const bench::cell& c) { return c.subjects.empty(); });
+        print_all();
+        return 0;
+    }
+
+    void print_all() const {
+        print_cells(cells_);
+        if (table_ && !goals_.empty()) print_goals(cells_, goals_);
+    }
+
     void report() const {
         std::printf(
             "%d rounds, subjects interleaved; smaller is better. [..] is the 95 %% interval of "
             "the median, ratios are within a round.\n",
             reps_);
-        print_cells(cells_);
-        if (table_ && !goals_.empty()) print_goals(cells_, goals_);
+        print_all();
         if (cpus().size() > 1)
             std::printf(
                 "\ncores' distance at best: %.0f ns there and back\n"
@@ -237,7 +261,7 @@ private:
 
     cell_list cells_;
     std::vector<goal> goals_;
-    std::vector<std::string> missing_;
+    std::vector<std::string> missing_, read_;
     distance_probe probe_;
     std::string only_, csv_;
     double run_ns_ = 50e6, repeating_ns_ = 0;

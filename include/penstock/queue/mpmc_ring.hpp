@@ -151,6 +151,22 @@ public:
         return n;
     }
 
+    /// Steps over abandoned slots that consumers stand before. True: there is room.
+    bool skip_abandoned() noexcept {
+        bool any = false;
+        Cursor c = consumers_.end.load(std::memory_order_relaxed);  // the exchange decides
+        while (at(c).stamp.load(std::memory_order_acquire) == c + abandoned) {  // (C)
+            const Cursor past = c;
+            if (!consumers_.end.compare_exchange_weak(c, next(past), std::memory_order_relaxed,
+                                                      std::memory_order_relaxed))  // no data
+                continue;
+            release(past);
+            any = true;
+            c = next(past);
+        }
+        return any;
+    }
+
     /// Destroys what is in.
     void clear() noexcept {
         while (try_pop()) {

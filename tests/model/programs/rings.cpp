@@ -410,6 +410,20 @@ MODEL_PROGRAM("mpmc_ring: one uses the slot that another has built in and let go
         },
         [&] { (void)ring.try_pop(); }, [&] { (void)ring.try_push(payload{0}); });
 }
+MODEL_PROGRAM("mpmc_ring: a producer who steps over one that was let go finds its slot empty", {}) {
+    mpmc_ring<payload> ring{1};
+    bool pushed = false;
+    model::threads(
+        [&] {
+            if (auto place = ring.reserve()) place.emplace(7);
+        },
+        [&] {
+            pushed = ring.try_push(payload{8});
+            if (!pushed && ring.skip_abandoned()) pushed = ring.try_push(payload{9});
+        });
+    const auto x = ring.try_pop();
+    MODEL_CHECK(x.has_value() == pushed);
+}
 MODEL_PROGRAM("mpmc_ring: a reserved element is built in place and seen whole", {}) {
     mpmc_ring<payload> ring{2};
     bag got;

@@ -17,6 +17,7 @@
 #include <penstock/channel/detail/intake.hpp>
 #include <penstock/channel/options.hpp>
 #include <penstock/core/status.hpp>
+#include <penstock/core/sync.hpp>
 #include <penstock/queue/concepts.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -42,13 +43,37 @@ public:
                 "channel/weighed.hpp and use mpmc_ring<weighed<T>>, or spsc_ring<weighed<T>>"};
     }
 
-    status push(T&& value, pass&) { return intake_.push(std::move(value)); }
+    status push(T&& value, pass&) {
+        const status answer = intake_.push(std::move(value));
+        return answer == status::full && skipped_gaps() ? intake_.push(std::move(value)) : answer;
+    }
     /// As many as go at once; constructs them from *first, which must not throw.
     template <class Iterator>
     std::size_t push_n(Iterator first, std::size_t n) {
         return intake_.push_n(first, n);
     }
-    auto reserve() { return intake_.reserve(); }
+    /// A place for an element that comes later (detail/place.hpp).
+    auto reserve() {
+        auto slot = intake_.reserve();
+        return slot || !skipped_gaps() ? std::move(slot) : intake_.reserve();
+    }
+    /// Before one is let go.
+    void will_have_gaps() noexcept {
+        gaps_.store(true, std::memory_order_relaxed);  // released by the storage's slot
+    }
+    /// True: places that were let go stood before the receivers, and are room now. So a gap holds up
+    /// a sender no longer than the elements before it; who sleeps is told when it comes to be.
+    bool skipped_gaps() {
+        if constexpr (requires(Storage& s) { s.skip_abandoned(); }) {
+            return has_gaps() && intake_.skip_abandoned();
+        } else {
+            return false;
+        }
+    }
+    /// Whether a pop may have stepped over some without finding an element.
+    [[nodiscard]] bool has_gaps() const noexcept {
+        return gaps_.load(std::memory_order_relaxed);  // acquired by the pop
+    }
     bool pop_into(std::optional<T>& empty) { return intake_.pop_into(empty); }
 
     /// What goes for the sake of another.
@@ -88,6 +113,7 @@ public:
 
 private:
     intake<Storage> intake_;
+    sys::atomic<bool> gaps_{false};
 };
 
 }  // namespace detail

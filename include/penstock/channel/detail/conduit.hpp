@@ -102,7 +102,7 @@ public:
             std::advance(out, some);
             taken += some;
         }
-        if (taken > 0 || this->gaps_.load(std::memory_order_relaxed))  // as in take()
+        if (taken > 0 || cargo_.has_gaps())  // as in take_into()
             this->made_room(taken > 0 ? taken : 1);
         return taken;
     }

@@ -52,6 +52,7 @@ public:
     }
     /// A place for one that is pushed later, if the storage can keep one.
     auto reserve() { return storage_.reserve(); }
+    bool skip_abandoned() { return storage_.skip_abandoned(); }
     bool pop_into(std::optional<value_type>& empty) { return pop_one(storage_, empty); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {

@@ -8,7 +8,7 @@
 //   }                                  // otherwise: let go
 //
 // It holds up those who come to it (queue/reservation.hpp), so it is filled or let go soon. Let go,
-// it counts as in until a receiver has stepped over it.
+// it counts as in until what stands before it has been received.
 #pragma once
 
 #include <utility>
@@ -25,9 +25,9 @@ public:
     place(place&&) noexcept = default;
     ~place() {
         if (!slot_) return;
-        in_->let_go_of_place();
+        in_->place_goes();
         { const auto gone = std::move(slot_); }
-        in_->receivers().notify_one();  // one may sleep because of it, with elements behind it
+        in_->place_gone();
     }
 
     /// False: there is no room, or the channel is closed.
@@ -36,7 +36,7 @@ public:
     void put(typename Storage::value_type&& value) noexcept {
         slot_.emplace(std::move(value));
         slot_.commit();
-        in_->filled_place();
+        in_->place_filled();
     }
 
 private:

@@ -14,8 +14,6 @@
 // looked at after it.
 //   (S) sending_ release -> (Q) quiet acquire: what a sender had put in is seen by idle().
 //   (V) inside_ release -> (D) destructor acquire: what a visitor did happens before destruction.
-//   (L) gaps_ is set before the storage releases the slot that is let go, and read by those who may
-//       have stepped over it: so a pop that found nothing still tells senders of the room.
 #pragma once
 
 #include <cstddef>
@@ -97,16 +95,18 @@ public:
     }
     bool take_into(std::optional<T>& empty) {
         const bool found = cargo_.pop_into(empty);
-        if (found || gaps_.load(std::memory_order_relaxed)) made_room(1);  // (L): pop has seen it
+        if (found || cargo_.has_gaps()) made_room(1);  // it may have stepped over one
         return found;
     }
 
     /// A place for an element that comes later (detail/place.hpp).
     [[nodiscard]] place<reservoir, Storage> reserve() { return {*this, cargo_.reserve()}; }
-    void filled_place() { told(status::ok); }
-    /// Before the storage is told.
-    void let_go_of_place() noexcept {
-        gaps_.store(true, std::memory_order_relaxed);  // (L): released by the slot
+    void place_filled() { told(status::ok); }
+    void place_goes() noexcept { cargo_.will_have_gaps(); }
+    void place_gone() noexcept {
+        (void)cargo_.skipped_gaps();
+        receivers_.notify_one();  // one may sleep because of it, with elements behind it
+        made_room(1);
     }
 
     // ---- Ending
@@ -279,7 +279,6 @@ protected:
     waiter senders_;
     waiter quiet_;
     const overflow overflow_;
-    sys::atomic<bool> gaps_{false};  // some place was let go
     unique_function<void(T&&)> on_drop_;
     sys::mutex replacing_;
     sys::atomic<std::uint32_t> inside_{0};   // threads in a wait: receivers, others

@@ -148,6 +148,7 @@ public:
     [[nodiscard]] std::size_t capacity() const { return intake_.storage().capacity(); }
     [[nodiscard]] std::size_t bytes() const { return budget_.used_approx(); }
 
+    static constexpr bool has_gaps() noexcept { return false; }
     static constexpr bool one_for_one = false;
     template <class Iterator>
     static constexpr bool in_batches = false;

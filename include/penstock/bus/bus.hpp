@@ -77,10 +77,12 @@ public:
     [[nodiscard]] penstock::topic<T> topic(std::string_view name, topic_options options = {}) {
         detail::check_message<T>();
         const detail::topic_state& is = home_->resolve<T>(name);
-        if (!options.mandatory && options.unrouted.empty()) return {home_, is, nullptr};
+        if (options.retain > 0) home_->retain<T>(is, options.retain);
+        if (!options.mandatory && !options.all_or_none && options.unrouted.empty())
+            return {home_, is, nullptr};
         return {home_, is,
-                std::make_shared<const detail::when_unrouted>(
-                    options.mandatory,
+                std::make_shared<const detail::publish_options>(
+                    options.mandatory, options.all_or_none,
                     options.unrouted.empty() ? nullptr : &home_->resolve<T>(options.unrouted))};
     }
 

@@ -54,6 +54,9 @@ struct subscribe_options {
     /// Only the newest message matters: one that comes takes the place of one that waits, which
     /// counts as dropped. For a queue of its own, without capacity and overflow.
     bool latest = false;
+    /// The newest n messages that each topic retains (topic_options::retain) are queued before all
+    /// later ones; as far as there is room. For a queue without a key; a group's first member asks.
+    std::size_t replay = 0;
     /// Where the handler runs: direct, own_thread, or an executor, which must outlive it.
     executor_ref executor{};
     /// Of the queue; exact.
@@ -66,11 +69,16 @@ struct subscribe_options {
     clock_ref clock{};
 };
 
-/// What happens to a message that nobody listens to.
+/// What publishing through this handle means.
 struct topic_options {
-    /// publish throws no_subscribers_error.
+    /// A message is in all queues that it is meant for, or in none, and nobody has it.
+    bool all_or_none = false;
+    /// The topic keeps its last n messages, for those who come later and ask for a replay: the most
+    /// that any of its handles has asked for, as long as the bus lasts.
+    std::size_t retain = 0;
+    /// If nobody listens, publish throws no_subscribers_error.
     bool mandatory = false;
-    /// It is published to that topic instead, which is of the same type.
+    /// If nobody listens, it is published to that topic instead, which is of the same type.
     std::string unrouted{};
 };
 

@@ -26,6 +26,10 @@
 //           std::bad_alloc: those before have got it, those behind have not.
 // Refused   If nobody got it and T can be move-assigned without a throw, the value is still yours.
 //           A value that somebody got may have been moved from.
+// All or none, if its options say so: no queue gets what another one refuses (for the queues' side of
+//           it: detail/all_or_none.hpp). Direct handlers run when all queues have it. It may be
+//           refused although there was room, where two such publishes meet; publish then waits, as
+//           its queues' overflow says, try_publish answers full.
 // Order     Two publishes of one thread reach every queue in that order.
 // Lifetime  A topic may outlive the bus: publish then answers closed.
 #pragma once
@@ -39,6 +43,7 @@
 
 #include <penstock/bus/detail/direct_calls.hpp>
 #include <penstock/bus/detail/envelope.hpp>
+#include <penstock/bus/detail/publish_whole.hpp>
 #include <penstock/bus/detail/registry.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/published.hpp>
@@ -59,12 +64,6 @@ constexpr void check_message() {
                   "a message must be movable: publish a std::unique_ptr or std::shared_ptr to it");
 }
 
-/// Nobody got it: why.
-[[nodiscard, gnu::noinline, gnu::cold]] inline published refused(const registry& home, tally t) {
-    if (published{t}.matched() == 0 && home.closed()) t.why = status::closed;
-    return published{t};
-}
-
 /// To each in its own way.
 template <class T>
 [[gnu::noinline]] published publish_in(const registry& home, visitor& v, const roster* who,
@@ -82,6 +81,13 @@ template <class T>
     return refused(home, t);
 }
 
+template <class T>
+published publish_as(const publish_options* how, const registry& home, visitor& v,
+                     const roster* who, envelope<T>& e, const patience& p) {
+    return how && how->all_or_none ? publish_whole(home, v, who, e, p)
+                                   : publish_in(home, v, who, e, p);
+}
+
 /// While a publish waits for room: where nobody ends that, and where it doesn't wait.
 inline const sys::stop_token never_stops{};
 inline constexpr const sys::stop_token* no_waiting = nullptr;
@@ -94,42 +100,44 @@ inline constexpr const sys::stop_token* no_waiting = nullptr;
 
 /// Those may listen too who want to keep it. T may be const: then it is copied, else moved.
 template <class T>
-[[gnu::noinline]] published publish_shared(const registry& home, visitor& v, const roster* who,
-                                           T& value, const shared_name& topic,
-                                           const sys::stop_token* stop) {
+[[gnu::noinline]] published publish_shared(
+    const registry& home, visitor& v, const roster* who, T& value, const shared_name& topic,
+    const sys::stop_token* stop, const publish_options* how = nullptr) {
     const patience p{stop != no_waiting, stop ? *stop : never_stops};
     if constexpr (std::is_const_v<T>) {
         envelope<std::remove_const_t<T>> e{value, topic};
-        return publish_in(home, v, who, e, p);
+        return publish_as(how, home, v, who, e, p);
     } else {
         envelope<T> e{std::move(value), topic};
-        return publish_in(home, v, who, e, p);
+        return publish_as(how, home, v, who, e, p);
     }
 }
 
 template <class T>
-published publish_to(const registry& home, const topic_state& to, envelope<T>& e,
-                     const patience& p) {
+published publish_to(const registry& home, const topic_state& to, envelope<T>& e, const patience& p,
+                     const publish_options* how = nullptr) {
     if (to.listeners.empty()) return refused(home, {});
     const reading r{home.visits(), to.listeners};
-    return publish_in(home, r.visit(), r.who(), e, p);
+    return publish_as(how, home, r.visit(), r.who(), e, p);
 }
 
 template <class T>
 [[gnu::noinline]] published publish_rest(const registry& home, const topic_state& to,
-                                         visitor* begun, T& value, const sys::stop_token* stop) {
+                                         visitor* begun, T& value, const sys::stop_token* stop,
+                                         const publish_options* how) {
     if (!begun) return refused(home, {});
     const reading r{home.visits(), *begun};
-    return publish_shared(home, r.visit(), r.who(), value, to.name, stop);
+    return publish_shared(home, r.visit(), r.who(), value, to.name, stop, how);
 }
 template <class T>
 [[gnu::always_inline]] inline published publish_value(const registry& home, const topic_state& to,
-                                                      T& value, const sys::stop_token* stop) {
+                                                      T& value, const sys::stop_token* stop,
+                                                      const publish_options* how = nullptr) {
     if (to.listeners.empty()) return refused(home, {});
     const direct_calls done = call_all(home.visits(), to.listeners, &value, *to.name);
     if (done.counted > 0) [[likely]]
         return told(done.counted);
-    return publish_rest(home, to, done.begun, value, stop);
+    return publish_rest(home, to, done.begun, value, stop, how);
 }
 
 /// By a name that is only known now: no lock, if it was seen before.
@@ -153,12 +161,6 @@ published publish_by_name(registry& home, std::string_view name, T&& value,
     }
     return publish_value(home, home.resolve<value_type>(name), seen, stop);
 }
-
-struct when_unrouted {
-    when_unrouted(bool m, const topic_state* t) noexcept : mandatory{m}, to{t} {}
-    bool mandatory;
-    const topic_state* to;
-};
 
 }  // namespace detail
 
@@ -192,9 +194,11 @@ public:
         detail::envelope<T> e{std::move(value), to().name};
         e.track(by);
         const detail::patience until{true, stop};
-        published p = detail::publish_to(*home_, to(), e, until);
-        if (unheard(p))
-            p = elsewhere([&](auto& t) { return detail::publish_to(*home_, t, e, until); });
+        const auto publish = [&](const detail::topic_state& where) {
+            return detail::publish_to(*home_, where, e, until, options_.get());
+        };
+        published p = publish(to());
+        if (unheard(p)) p = elsewhere(publish);
         by->expect(p.queued());
         return {std::move(by), p};
     }
@@ -204,23 +208,26 @@ public:
 private:
     friend class bus;
     topic(std::shared_ptr<detail::registry> home, const detail::topic_state& state,
-          std::shared_ptr<const detail::when_unrouted> options) noexcept
+          std::shared_ptr<const detail::publish_options> options) noexcept
         : home_{std::move(home)}, state_{&state}, options_{std::move(options)} {}
 
     template <class V>
     [[gnu::always_inline]] published routed(V& value, const sys::stop_token* stop) const {
-        const published answer = detail::publish_value(*home_, to(), value, stop);
+        const auto* const how = options_.get();  // looked at where nobody is called directly
+        const published answer = detail::publish_value(*home_, to(), value, stop, how);
         if (!unheard(answer)) [[likely]]
             return answer;
-        return elsewhere([&](auto& t) { return detail::publish_value(*home_, t, value, stop); });
+        return elsewhere([&](auto& t) {
+            return detail::publish_value(*home_, t, value, stop, how);
+        });
     }
     [[nodiscard]] bool unheard(const published& p) const noexcept {
         return !p && options_ && p.status() == status::no_subscribers;
     }
     template <class Publish>
     [[gnu::noinline, gnu::cold]] published elsewhere(Publish&& publish) const {
-        if (options_->to) {
-            const published answer = publish(*options_->to);
+        if (options_->unrouted) {
+            const published answer = publish(*options_->unrouted);
             if (answer.status() != status::no_subscribers) return answer;
         }
         if (options_->mandatory) throw no_subscribers_error{name()};
@@ -234,7 +241,7 @@ private:
 
     std::shared_ptr<detail::registry> home_;
     const detail::topic_state* state_;  // lives as long as home
-    std::shared_ptr<const detail::when_unrouted> options_;
+    std::shared_ptr<const detail::publish_options> options_;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

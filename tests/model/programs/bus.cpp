@@ -2,16 +2,19 @@
 // The bus: a subscription's end and its callbacks, the route table under change, members that go idle
 // while a message comes, messages and their last reader. Lists of shared_ptr are kept alive by the
 // program, because the model doesn't see what shared_ptr counts.
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <penstock/bus/bus.hpp>
+#include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/detail/answer.hpp>
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/keyed_lane.hpp>
+#include <penstock/bus/detail/lane.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
@@ -264,6 +267,28 @@ MODEL_PROGRAM("bus: whoever ends, the next active member finds what came meanwhi
     MODEL_CHECK(b->woken == 1);
 }
 
+MODEL_PROGRAM("bus: a member leaves while a message wakes it, and another takes over", {}) {
+    test_executor pool;
+    detail::members all;
+    const auto a = std::make_shared<test_member>(pool), b = std::make_shared<test_member>(pool);
+    all.join(a);
+    all.join(b);
+    sys::atomic<int> queue{0};
+    const auto wake = [&] {
+        if (const auto idle = all.take_idle()) idle->wake();
+    };
+    model::threads(
+        [&] {
+            queue.store(1, std::memory_order_relaxed);
+            wake();
+        },
+        [&] {
+            MODEL_CHECK(all.remove(*a));  // from here on it takes nothing any more
+            if (queue.load(std::memory_order_relaxed) == 1) wake();
+        });
+    MODEL_CHECK(b->woken == 1);
+}
+
 // ---- Keys ----
 
 struct by_parity {
@@ -292,6 +317,146 @@ MODEL_PROGRAM("bus: of one key one message is in work, and the next is not forgo
     work();
     MODEL_CHECK(in_work == 2);
     MODEL_CHECK(handled == 13);
+}
+
+// ---- All or none ----
+
+/// A queue, as an all-or-none publish sees it.
+struct test_queue final : detail::admitting {
+    using lane_type = detail::lane<int>;
+    explicit test_queue(lane_type& l) : lane{l} {}
+    ~test_queue() = default;
+    static detail::envelope<int>& opened(detail::envelope_base& e) {
+        return static_cast<detail::envelope<int>&>(e);
+    }
+    penstock::status ask(detail::envelope_base& e, detail::tally&, detail::held& h) override {
+        lane.prepare(opened(e).view(), h);
+        (void)opened(e).share();
+        return penstock::status::ok;
+    }
+    penstock::status hold(detail::held& h) override { return lane.hold(h); }
+    penstock::status wait_and_hold(detail::held& h, const detail::patience& p) override {
+        return p.may_wait ? lane.wait_and_hold(h, p.stop) : penstock::status::full;
+    }
+    bool fill(detail::envelope_base& e, detail::held& h) noexcept override {
+        return lane.fill(h, message<int>{opened(e).share()});
+    }
+    void let_go(detail::held& h) noexcept override { lane.let_go(h); }
+    void settle(detail::envelope_base&, detail::tally&) override {}
+    void settle_refused() override {}
+    /// What is in, one after the other, as one number.
+    int all() {
+        int n = 0;
+        while (auto t = lane.take()) {
+            n = 10 * n + *t->what;
+            (void)lane.done(t->claim, true);
+        }
+        return n;
+    }
+    lane_type& lane;
+};
+using channel_lane = detail::channel_lane<int>;
+channel_lane lane_of_one() {
+    return channel_lane{penstock::channel_options<message<int>>{.capacity = 1}};
+}
+bool sent_to_all(const detail::shared_name& name, int value,
+                 std::initializer_list<test_queue*> queues, bool waits) {
+    detail::tally t;
+    detail::envelope<int> e{value, name};
+    detail::admission all{queues.size()};
+    for (test_queue* q : queues) MODEL_CHECK(all.ask(*q, e, t));
+    if (!all.hold({waits, {}})) return false;
+    all.fill(e);
+    return true;
+}
+
+MODEL_PROGRAM("bus: two publishers to three queues of capacity 1, all or none", {.departures = 7}) {
+    auto x = lane_of_one(), y = lane_of_one(), z = lane_of_one();
+    const detail::shared_name name{"x"};
+    test_queue a{x}, b{y}, c{z};
+    bool first = false, second = false;
+    model::threads(
+        [&] {
+            first = sent_to_all(name, 1, {&a, &b, &c}, false);
+        },
+        [&] {
+            second = sent_to_all(name, 2, {&a, &b, &c}, false);
+        });
+    MODEL_CHECK(!(first && second));
+    const int expected = first ? 1 : second ? 2 : 0;
+    MODEL_CHECK(a.all() == expected);
+    MODEL_CHECK(b.all() == expected);
+    MODEL_CHECK(c.all() == expected);
+    MODEL_CHECK(sent_to_all(name, 3, {&a, &b, &c}, false));  // no place is lost
+}
+MODEL_PROGRAM("bus: two publishers that share two of three queues, one goes by key",
+              {.departures = 6}) {
+    auto x = lane_of_one(), z = lane_of_one();
+    detail::keyed_lane<int, by_parity> y{
+        by_parity{}, {1, 1, penstock::overflow::block, [](message<int>&&) {}}};
+    const detail::shared_name name{"x"};
+    test_queue a{x}, b{y}, c{z};
+    bool first = false, second = false;
+    model::threads(
+        [&] {
+            first = sent_to_all(name, 1, {&a, &b}, false);
+        },
+        [&] {
+            second = sent_to_all(name, 2, {&b, &c}, false);
+        });
+    MODEL_CHECK(!(first && second));
+    MODEL_CHECK(a.all() == (first ? 1 : 0));
+    MODEL_CHECK(b.all() == (first ? 1 : second ? 2 : 0));
+    MODEL_CHECK(c.all() == (second ? 2 : 0));
+}
+MODEL_PROGRAM(
+    "bus: who waits for room in all of its queues gets it, in whatever order they are read",
+    {.departures = 4}) {
+    auto x = lane_of_one(), y = lane_of_one();
+    const detail::shared_name name{"x"};
+    test_queue a{x}, b{y};
+    MODEL_CHECK(sent_to_all(name, 1, {&b}, false));
+    const auto receives = [](channel_lane& from, int value) {
+        const auto m = from.shared().pipe.receive();
+        MODEL_CHECK(m);
+        MODEL_CHECK(**m == value);
+    };
+    model::threads(
+        [&] {
+            MODEL_CHECK(sent_to_all(name, 2, {&a, &b}, true));
+        },
+        [&] {
+            receives(y, 1);
+            receives(x, 2);
+            receives(y, 2);
+        });
+}
+MODEL_PROGRAM("bus: two who wait for the same two queues both get them", {.departures = 4}) {
+    auto x = lane_of_one(), y = lane_of_one();
+    const detail::shared_name name{"x"};
+    test_queue a{x}, b{y};
+    const auto publishes = [&] { MODEL_CHECK(sent_to_all(name, 2, {&a, &b}, true)); };
+    model::threads(publishes, publishes, [&] {
+        for (int i = 0; i < 2; ++i) {
+            MODEL_CHECK(x.shared().pipe.receive());
+            MODEL_CHECK(y.shared().pipe.receive());
+        }
+    });
+}
+
+// ---- Late subscribers ----
+
+MODEL_PROGRAM("bus: who comes while a message is published gets it once, replayed or live",
+              {.departures = 8}) {
+    penstock::bus events;
+    auto x = events.topic<int>("x", {.retain = 1});
+    (void)x.publish(1);
+    penstock::receiver<message<int>> late;
+    model::threads([&] { (void)x.publish(2); },
+                   [&] { late = events.subscribe<int>("x", {.replay = 1, .capacity = 2}); });
+    int got = 0;
+    while (auto m = late.try_receive()) got = 10 * got + **m;
+    MODEL_CHECK(got == 12 || got == 2);
 }
 
 // ---- Messages ----

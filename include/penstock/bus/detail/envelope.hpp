@@ -10,13 +10,14 @@
 #include <type_traits>
 #include <utility>
 
+#include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/message.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
 template <class T>
-class envelope {
+class envelope : public envelope_base {
 public:
     envelope(T&& mine, const shared_name& topic) noexcept
         : seen_{&mine}, movable_{&mine}, topic_{&*topic}, shared_topic_{&topic} {}
@@ -46,6 +47,18 @@ public:
             seen_ = &message_.value();
         }
         return message_;
+    }
+
+    /// For one who keeps it longer than those whose outcomes are waited for: a message that has none
+    /// of them. Nothing, if it is tracked and can't be copied.
+    message<T> untracked() {
+        if (!tracked_ && !(message_ && message_.parcel_->tracked)) return share();
+        if constexpr (std::is_copy_constructible_v<T>) {
+            const message<T>& m = share();
+            return message<T>{new parcel<T>(m.parcel_->topic, m.value())};
+        } else {
+            return {};
+        }
     }
 
     void give_back() noexcept {

@@ -6,66 +6,39 @@
 //                    │             ├─► member with a thread of its own
 //                    └─► idle members: wake one     └─► receiver (pulled)
 //
+// detail/postbox.hpp is how messages get in; this is how they get out, and how it ends.
 // detail/members.hpp says who waits where, and why no wake is lost.
-//
-// `where` and `on_drop` belong to the inbox, behind its own gate, and go with the last member. A
-// publish that waits for room waits outside of that gate: ending the subscription tells it.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <utility>
 
-#include <penstock/bus/detail/gate.hpp>
-#include <penstock/bus/detail/group_terms.hpp>
-#include <penstock/bus/detail/lane.hpp>
-#include <penstock/bus/detail/listener.hpp>
-#include <penstock/bus/detail/members.hpp>
-#include <penstock/bus/detail/registry.hpp>
-#include <penstock/bus/options.hpp>
+#include <penstock/bus/detail/postbox.hpp>
 #include <penstock/channel/ends.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
 template <class T>
-class inbox final : public listener<T>, public bell, private gate {
+class inbox final : public postbox<T>, public bell {
+    using base = postbox<T>;
+    using base::home_, base::kept_, base::lane_, base::members_, base::rest_, base::terms_,
+        base::wanted;
+
 public:
+    using base::catch_up, base::rested, base::wake_one;
     using ends = typename channel_lane<T>::ends;
 
-    /// `kept`: where a store keeps its messages, instead of a queue.
     inbox(registry& home, pattern by, subscribe_options<T>&& o,
           std::unique_ptr<lane<T>> kept = nullptr)
-        : listener<T>{type_of<T>, std::move(by), std::move(o.group)},
-          gate{home.visits()},
-          home_{home},
-          terms_{group_terms::of(o)},
-          where_{std::move(o.where)},
-          on_drop_{std::move(o.on_drop)},
-          kept_{kept != nullptr},
-          lane_{kept_   ? std::move(kept)
-                : o.key ? o.key.lane({o.capacity, o.per_key, o.overflow, to_drop()})
-                        : made(o)},
-          members_{o.single_active} {}
+        : base{home, std::move(by), std::move(o), std::move(kept)} {}
 
-    // ---- the publishers' side
-
-    bool deliver(envelope<T>& e, const patience& p, tally& t, visitor&) override {
-        if (!kept_)
-            take_in(e, p, t);
-        else if (!lane_->kept())  // else the store has it, and rings
-            refused(status::closed, t);
-        return false;
-    }
     void ring() noexcept override { wake_one({}); }
     void serve(const std::shared_ptr<inbox>& me) noexcept { lane_->serve(me); }
 
-    void end_intake() override { lane_->close(); }
-
     void finish() override {
-        for (auto& m : members_.copy())
-            if (m->pulled) return;  // what is in is for those who pull, in their own time
+        if (is_pulled()) return;  // what is in is for those who pull, in their own time
         // If an executor refused the last wake, this is the next try.
         wake_one({});
         (void)rest_.wait([this] { return lane_->size() == 0; }, [] { return false; });
@@ -108,12 +81,9 @@ public:
     }
 
     bool rests(const deadline& until) override {
-        return static_cast<bool>(rest_.wait(
-            [this] { return lane_->size() == 0 && members_.all_rest(); }, [] { return false; },
-            until));
-    }
-    [[nodiscard]] std::uint64_t taken_in() const noexcept override {
-        return received_.load(std::memory_order_relaxed);  // a count; compared when all rest
+        return is_pulled() ||
+               rest_.wait([this] { return lane_->size() == 0 && members_.all_rest(); },
+                          [] { return false; }, until);
     }
 
     /// For a member with a handler: a message, or it is idle from now on. To be given back.
@@ -136,66 +106,14 @@ public:
         if (members_.activate_next(from)) catch_up();
     }
 
-    /// Somebody has found the queue empty, or left.
-    void rested() noexcept { rest_.notify_all(); }
-
-    /// For a new member, or in place of one who has left: he was woken by what is queued, if at all.
-    void catch_up() {
-        if (kept_ || lane_->size() > 0) wake_one({});  // kept: somebody has to watch
-    }
-
-    /// Posts an idle member, if there is one. Whoever is not idle looks again before he is.
-    void wake_one(std::string_view topic) {
-        const auto m = members_.take_idle();
-        if (!m) return;
-        try {
-            m->wake();
-        } catch (...) {  // the executor didn't take the task: the next message tries again
-            home_.report(topic, this->by());
-            members_.put_back(m);
-        }
-    }
-
-    [[nodiscard]] bool closed() const { return lane_->closed(); }
     /// For those who pull; none of the keyed ones does.
     [[nodiscard]] ends& shared() noexcept { return static_cast<channel_lane<T>&>(*lane_).shared(); }
-    [[nodiscard]] registry& home() const noexcept { return home_; }
-
-    void add_to(subscription_counts& c) const {
-        c.received = received_.load(std::memory_order_relaxed);  // counts; they carry nothing
-        c.rejected = rejected_.load(std::memory_order_relaxed);
-        c.dropped = dropped_.load(std::memory_order_relaxed);
-        c.queued = lane_->size();
-    }
 
 private:
-    void take_in(envelope<T>& e, const patience& p, tally& t) {
-        status answer = status::closed;
-        if (drops()) {  // stays inside, for on_drop; it doesn't wait
-            const inside here{*this, this};
-            if (!here || !wanted(e, t)) return;
-            answer = offer(e, p);
-            t.dropped += static_cast<std::uint32_t>(here.dropped());
-        } else if (!terms_.where || passes(e, t)) {
-            answer = offer(e, p);
-        } else {
-            return;
-        }
-        if (answer == status::closed) return;               // it has just ended: no match
-        received_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (answer) {
-            ++t.queued;
-            wake_one(e.topic());
-            return;
-        }
-        refused(answer, t);
-    }
-    void refused(status why, tally& t) noexcept {
-        ++t.refused;
-        t.why = why;
-        if (why == status::dropped) return;
-        ++t.rejected;
-        rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+    [[nodiscard]] bool is_pulled() const {
+        for (auto& m : members_.copy())
+            if (m->pulled) return true;
+        return false;
     }
 
     /// From a store come other topics' messages too, and what `where` doesn't want: done with. When it
@@ -206,7 +124,7 @@ private:
         envelope<T> e{message<T>{m.what}};
         done_with = static_cast<bool>(here);
         if (!here || !m.ours || !wanted(e, ignored)) return false;
-        received_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+        this->came_in();
         return true;
     }
     void tell_trouble() noexcept {
@@ -217,83 +135,10 @@ private:
         }
     }
 
-    unique_function<void(message<T>&&)> to_drop() {
-        return [this](message<T>&& m) { drop(std::move(m)); };
-    }
-    std::unique_ptr<lane<T>> made(subscribe_options<T>& o) {
-        return std::make_unique<channel_lane<T>>(channel_options<message<T>>{
-            .capacity = o.capacity,
-            .overflow = o.overflow,
-            .on_drop = to_drop(),
-            .clock = o.clock});
-    }
-
-    [[nodiscard]] bool drops() const noexcept {
-        return terms_.overflow == overflow::drop_newest || terms_.overflow == overflow::drop_oldest;
-    }
-    bool passes(const envelope<T>& e, tally& t) {
-        const inside here{*this, this};
-        return here && wanted(e, t);
-    }
-    bool wanted(const envelope<T>& e, tally& t) {
-        if (!terms_.where) return true;
-        try {
-            return where_(e.view());
-        } catch (...) {
-            ++t.failed;
-            t.why = status::failed;
-            home_.report(e.topic(), this->by());
-            return false;
-        }
-    }
-
-    status offer(envelope<T>& e, const patience& p) {
-        message<T> m = e.share();
-        const status answer = lane_->try_send(std::move(m));
-        if (answer != status::full || terms_.overflow != overflow::block || !p.may_wait)
-            return answer;
-        if (visitor::serves(this)) return status::would_block_self;
-        executor_ref server;
-        const before_wait verdict = members_.begin_wait(server);
-        if (verdict == before_wait::refused) return status::would_block_self;
-        const status waited = lane_->send(std::move(m), p.stop);
-        if (verdict == before_wait::counted) server.end_wait();
-        return waited;
-    }
-
-    /// Called by the channel, in the thread that drops.
-    void drop(message<T>&& m) noexcept {
-        dropped_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
-        if (visitor::top()) ++visitor::top()->dropped;
-        envelope<T> e{std::move(m)};
-        e.settle(outcome::dropped);
-        if (!terms_.on_drop) return;
-        try {
-            on_drop_(e);
-        } catch (...) {
-            home_.report(e.topic(), this->by());
-        }
-    }
-
     void last_out() noexcept override {
-        while (auto m = lane_->leftover()) drop(std::move(*m));
-        where_ = nullptr;
-        on_drop_ = {};
+        this->drop_all();
         rested();
     }
-
-    registry& home_;  // stays while members, and topics that lead here, are there
-    const group_terms terms_;
-    unique_function<bool(const T&)> where_;  // by the gate
-    handler<T> on_drop_;                     // by the gate
-    const bool kept_;
-    const std::unique_ptr<lane<T>> lane_;
-    waiter rest_;
-    members members_;
-
-    alignas(cache_line) sys::atomic<std::uint64_t> received_{0};
-    sys::atomic<std::uint64_t> rejected_{0};
-    sys::atomic<std::uint64_t> dropped_{0};
 };
 
 }  // namespace detail

@@ -20,41 +20,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <optional>
-#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include <penstock/bus/detail/key_of.hpp>
 #include <penstock/bus/detail/lane.hpp>
-#include <penstock/channel/overflow.hpp>
-#include <penstock/core/function.hpp>
 #include <penstock/core/waiter.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
-
-template <class T>
-struct keyed_options {
-    std::size_t capacity;
-    std::size_t per_key;  // 0: no limit but the capacity
-    penstock::overflow overflow;
-    unique_function<void(message<T>&&)> on_drop;
-};
-
-/// As std::invoke, whose header costs a fifth of what all others do.
-template <class KeyOf, class T>
-decltype(auto) key_in(KeyOf& key_of, const T& value) {
-    if constexpr (std::is_member_object_pointer_v<KeyOf>) {
-        return (value.*key_of);
-    } else if constexpr (std::is_member_function_pointer_v<KeyOf>) {
-        return (value.*key_of)();
-    } else {
-        return key_of(value);
-    }
-}
-template <class T, class KeyOf>
-using key_type = std::decay_t<std::invoke_result_t<KeyOf&, const T&>>;
 
 template <class T, class KeyOf>
 class keyed_lane final : public lane<T> {
@@ -68,7 +45,9 @@ class keyed_lane final : public lane<T> {
     struct mailbox {
         std::size_t first = none, last = none;
         std::size_t size = 0;
+        std::size_t held = 0;  // places for messages that come later
         bool in_work = false;
+        bool listed = false;  // among the ready ones
         std::pair<const key, mailbox>* next_ready = nullptr;
     };
     using mailboxes = std::unordered_map<key, mailbox>;
@@ -87,13 +66,11 @@ public:
         return answer == status::full ? refuse(k, m) : answer;
     }
     status send(message<T>&& m, const sys::stop_token& stop) override {
+        if (options_.overflow != overflow::block) return try_send(std::move(m));
         const key k = key_in(key_of_, *m);
-        status answer = put(k, m);
-        if (answer != status::full) return answer;
-        if (options_.overflow != overflow::block) return refuse(k, m);
-        const status waited = room_.wait([&] { return (answer = put(k, m)) != status::full; },
-                                         [&] { return closed() || size() < capacity(); }, {}, stop);
-        if (options_.per_key > 0) room_.notify_all();  // room for one key is none for another
+        status answer = status::full;
+        const status waited =
+            wait_for_room([&] { return (answer = put(k, m)) != status::full; }, stop);
         return waited ? answer : waited;
     }
 
@@ -103,8 +80,9 @@ public:
             std::lock_guard lock{mutex_};
             while (!t && ready_) {
                 entry* const box = std::exchange(ready_, ready_->second.next_ready);
+                box->second.listed = false;
                 if (box->second.first == none) {  // its messages were dropped
-                    let_go(*box);
+                    let_go_if_empty(*box);
                     continue;
                 }
                 t = taken<T>{unlink_first(*box), box};
@@ -120,13 +98,49 @@ public:
         std::lock_guard lock{mutex_};
         box.second.in_work = false;
         if (box.second.first == none) {
-            let_go(box);
+            let_go_if_empty(box);
             return false;
         }
         is_ready(box);
         return true;
     }
 
+    void prepare(const T& value, held& h) override {
+        h.key = new key(key_in(key_of_, value));
+        h.free_key = [](void* k) { delete static_cast<key*>(k); };
+    }
+    status hold(held& h) override {
+        std::lock_guard lock{mutex_};
+        const auto [box, answer] = find_room(*static_cast<const key*>(h.key));
+        if (!answer) return answer;
+        ++box->second.held;
+        ++held_;
+        ::new (static_cast<void*>(h.place)) entry* {box};
+        return status::ok;
+    }
+    status wait_and_hold(held& h, const sys::stop_token& stop) override {
+        status answer = status::full;
+        const status waited =
+            wait_for_room([&] { return (answer = hold(h)) != status::full; }, stop);
+        return waited ? answer : waited;
+    }
+    bool fill(held& h, message<T>&& m) noexcept override {
+        std::lock_guard lock{mutex_};
+        entry& box = given_back(h);
+        if (closed_) {
+            let_go_if_empty(box);
+            return false;
+        }
+        append(box, std::move(m));
+        return true;
+    }
+    void let_go(held& h) noexcept override {
+        {
+            std::lock_guard lock{mutex_};
+            let_go_if_empty(given_back(h));
+        }
+        has_room();
+    }
     void close() override {
         {
             std::lock_guard lock{mutex_};
@@ -153,13 +167,24 @@ private:
     /// ok, full or closed; only where it is ok the message is moved from.
     status put(const key& k, message<T>& m) {
         std::lock_guard lock{mutex_};
-        if (closed_) return status::closed;
-        if (free_ == none) return status::full;
+        const auto [box, answer] = find_room(k);
+        if (answer) append(*box, std::move(m));
+        return answer;
+    }
+    [[nodiscard]] bool has_room_for(typename mailboxes::const_iterator box) const {
+        return size_ + held_ < slots_.size() &&
+               (box == boxes_.end() || options_.per_key == 0 ||
+                box->second.size + box->second.held < options_.per_key);
+    }
+    /// A mailbox that takes one more.
+    std::pair<entry*, status> find_room(const key& k) {
+        if (closed_) return {nullptr, status::closed};
         auto found = boxes_.find(k);
-        if (found != boxes_.end() && options_.per_key > 0 && found->second.size >= options_.per_key)
-            return status::full;
+        if (!has_room_for(found)) return {nullptr, status::full};
         if (found == boxes_.end()) found = open(k);
-        entry& box = *found;
+        return {&*found, status::ok};
+    }
+    void append(entry& box, message<T>&& m) noexcept {
         const std::size_t at = std::exchange(free_, slots_[free_].next);
         slots_[at] = {std::move(m), none, next_number_++};
         const bool first = box.second.first == none;
@@ -167,7 +192,13 @@ private:
         box.second.last = at;
         ++box.second.size;
         ++size_;
-        return status::ok;
+        if (!box.second.in_work && !box.second.listed) is_ready(box);
+    }
+    entry& given_back(held& h) noexcept {
+        entry& box = **std::launder(reinterpret_cast<entry**>(h.place));
+        --box.second.held;
+        --held_;
+        return box;
     }
 
     typename mailboxes::iterator open(const key& k) {
@@ -181,16 +212,19 @@ private:
             spare_.pop_back();
             box->second = mailbox{};
         }
-        is_ready(*box);
         return box;
     }
     void is_ready(entry& box) noexcept {
+        box.second.listed = true;
         box.second.next_ready = nullptr;
         (ready_ ? last_ready_->second.next_ready : ready_) = &box;
         last_ready_ = &box;
     }
-    /// An empty one of which nothing is in work.
-    void let_go(entry& box) noexcept { spare_.push_back(boxes_.extract(box.first)); }
+    void let_go_if_empty(entry& box) noexcept {
+        const mailbox& b = box.second;
+        if (b.first == none && b.held == 0 && !b.in_work && !b.listed)
+            spare_.push_back(boxes_.extract(box.first));
+    }
 
     message<T> unlink_first(entry& box) noexcept {
         const std::size_t at = box.second.first;
@@ -210,13 +244,14 @@ private:
         return unlink_first(*oldest);
     }
 
-    void has_room() noexcept {
-        if (options_.per_key > 0) {
-            room_.notify_all();
-        } else {
-            room_.notify_one();
-        }
+    template <class Done>
+    status wait_for_room(Done done, const sys::stop_token& stop) {
+        const auto left = [this] { return closed() || size() < capacity(); };
+        const status waited = room_.wait(done, left, {}, stop);
+        if (options_.per_key > 0) room_.notify_all();  // room for one key is none for another
+        return waited;
     }
+    void has_room() noexcept { options_.per_key > 0 ? room_.notify_all() : room_.notify_one(); }
 
     /// What overflow says, except for waiting.
     status refuse(const key& k, message<T>& m) {
@@ -250,6 +285,7 @@ private:
     std::vector<slot> slots_;
     std::size_t free_ = 0;
     std::size_t size_ = 0;
+    std::size_t held_ = 0;
     std::uint64_t next_number_ = 0;
     bool closed_ = false;
     mailboxes boxes_;

@@ -11,9 +11,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
+#include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/message.hpp>
 #include <penstock/channel/ends.hpp>
 #include <penstock/core/status.hpp>
@@ -50,6 +52,17 @@ public:
     /// As channel::try_send and channel::send. What is dropped goes to the inbox's drop().
     virtual status try_send(message<T>&& m) = 0;
     virtual status send(message<T>&& m, const sys::stop_token& stop) = 0;
+
+    // A place for one that comes later (detail/all_or_none.hpp):
+    /// What has to be asked of it, which may throw.
+    virtual void prepare(const T&, held&) {}
+    /// ok, full, closed.
+    virtual status hold(held&) { return status::closed; }
+    /// Waits for room, whatever overflow says: ok, closed, stopped.
+    virtual status wait_and_hold(held&, const sys::stop_token&) { return status::closed; }
+    /// False: closed meanwhile, and not in.
+    virtual bool fill(held&, message<T>&&) noexcept { return false; }
+    virtual void let_go(held&) noexcept {}
 
     [[nodiscard]] virtual std::optional<taken<T>> take() = 0;
     /// True: a message that had to wait for this one may be there.
@@ -91,6 +104,27 @@ public:
     }
     bool done(void*, bool) noexcept override { return false; }
 
+    status hold(held& h) override {
+        static_assert(sizeof(kept) <= sizeof(h.place));
+        auto found = core().reserve();
+        if (!found) return core().closed() ? status::closed : status::full;
+        ::new (static_cast<void*>(h.place)) kept{std::move(found)};
+        return status::ok;
+    }
+    status wait_and_hold(held& h, const sys::stop_token& stop) override {
+        status answer = status::full;
+        const status waited = core().senders().wait(
+            [&] { return (answer = hold(h)) != status::full; }, [&] { return core().sendable(); },
+            {}, stop);
+        return waited ? answer : waited;
+    }
+    bool fill(held& h, message<T>&& m) noexcept override {
+        at(h).put(std::move(m));
+        std::destroy_at(&at(h));
+        return true;  // what was claimed before a close is received
+    }
+    void let_go(held& h) noexcept override { std::destroy_at(&at(h)); }
+
     void close() override { pipe().close(); }
     [[nodiscard]] bool closed() const override { return ends_.pipe.closed(); }
     [[nodiscard]] std::size_t size() const override { return ends_.pipe.size_approx(); }
@@ -104,7 +138,12 @@ public:
     [[nodiscard]] ends& shared() noexcept { return ends_; }
 
 private:
+    using core_type = conduit<message<T>, typename channel_type::storage_type>;
+    using kept = decltype(std::declval<core_type&>().reserve());
+
     channel_type& pipe() noexcept { return ends_.pipe; }
+    core_type& core() noexcept { return channel_access::core(ends_.pipe); }
+    static kept& at(held& h) noexcept { return *std::launder(reinterpret_cast<kept*>(h.place)); }
     ends ends_;
 };
 

@@ -29,6 +29,10 @@ struct patience {
     const sys::stop_token& stop;
 };
 
+class recorder_base;
+template <class T>
+class retained;
+
 /// Untyped: what the registry keeps.
 class listener_base {
 public:
@@ -63,6 +67,12 @@ public:
     /// Grows with each message taken in.
     [[nodiscard]] virtual std::uint64_t taken_in() const noexcept { return 0; }
 
+    /// Its queue, if it has one (detail/all_or_none.hpp).
+    [[nodiscard]] virtual admitting* queue() noexcept { return nullptr; }
+
+    /// If it retains messages for others (detail/recorder.hpp).
+    [[nodiscard]] virtual recorder_base* records() noexcept { return nullptr; }
+
     [[nodiscard]] const type_id& type() const noexcept { return type_; }
     [[nodiscard]] const pattern& by() const noexcept { return pattern_; }
     [[nodiscard]] const std::string& group() const noexcept { return group_; }
@@ -95,6 +105,8 @@ public:
     /// In a visit that reads a roster with this listener, and announces no caller.
     /// True: a handler has run; anything else is in the tally.
     virtual bool deliver(envelope<T>& e, const patience& p, tally& t, visitor& v) = 0;
+    /// It comes to a topic that has retained these. Runs no user code.
+    virtual void replay(const retained<T>&) {}
 };
 
 template <class T>

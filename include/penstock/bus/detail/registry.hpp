@@ -20,7 +20,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +30,7 @@
 #include <penstock/bus/detail/in_order.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/pattern_trie.hpp>
+#include <penstock/bus/detail/recorder.hpp>
 #include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/detail/topic_state.hpp>
@@ -103,6 +103,14 @@ public:
         return topic;
     }
 
+    /// That topic keeps its last n messages, or more, if it was told so before.
+    template <class T>
+    void retain(const topic_state& of, std::size_t n) {
+        const change by{*this};
+        auto& topic = const_cast<topic_state&>(of);  // one of ours
+        if (!closed()) recorder<T>::before(topic, *visitors_, recorders_).keep_up_to(n);
+    }
+
     // With the lock held:
 
     void attach(const std::shared_ptr<listener_base>& l) {
@@ -113,7 +121,7 @@ public:
             groups_.add(*l);
             trie_of(l->type()).insert(*l);
             matching(*l, [&](topic_state& t) {
-                if (&t.type == &l->type()) replace(t, roster::with(t.listeners.now(), *l));
+                if (&t.type == &l->type()) replace(t, roster::with(listening(t), *l), l.get());
             });
         } catch (...) {
             detach(*l);
@@ -130,7 +138,7 @@ public:
         if (pattern_trie* trie = find_trie(l.type())) trie->remove(l);
         bool all_out = true;
         matching(l, [&](topic_state& t) {
-            const roster* now = t.listeners.now();
+            const roster* now = listening(t);
             if (&t.type != &l.type() || !now || !now->has(l)) return;
             try {
                 replace(t, roster::without(*now, l));
@@ -178,9 +186,13 @@ public:
         {
             const change by{*this};
             closed_.store(true, std::memory_order_relaxed);  // the mutex carries it
-            for (topic_state* t = newest_; t; t = t->made_before) replace(*t, nullptr);
+            for (topic_state* t = newest_; t; t = t->made_before) {
+                replace(*t, nullptr);
+                if (recorder_of(*t)) retired_.add(t->listeners.exchange(nullptr));
+            }
             kept = listeners_;
         }
+        for (auto& r : recorders_) r->records()->forget();  // as many as there will ever be
         std::vector<listener_base*> ending;
         for (auto& l : kept) ending.push_back(l.get());
         put_in_order(ending);
@@ -249,10 +261,8 @@ private:
         if (topic_state* t = topics_.find(*visitors_, name, topic_table::hashed(name))) f(*t);
     }
 
-    void replace(topic_state& t, roster* next) noexcept {
-        roster* const old = t.listeners.now();
-        t.listeners.replace(next);
-        retired_.add(old);
+    void replace(topic_state& t, roster* next, listener_base* newcomer = nullptr) {
+        retired_.add(reroute(t, next, newcomer));
     }
 
     [[nodiscard]] roster* who_matches(const type_id& type, std::string_view name) {
@@ -268,15 +278,6 @@ private:
         return r;
     }
 
-    [[noreturn]] static void refuse_type(const topic_state& known, const type_id& asked) {
-        std::string why{"penstock: the topic \""};
-        why.append(*known.name).append("\" carries ").append(known.type.name);
-        why.append(" and was asked for as ").append(asked.name);
-        if (known.type.name == asked.name)
-            why.append(" (another type of that name, or one that two libraries both hide)");
-        throw std::invalid_argument{why};
-    }
-
     const std::shared_ptr<visitors> visitors_ = std::make_shared<visitors>();
     sys::mutex mutex_;
     topic_state* newest_ = nullptr;
@@ -285,6 +286,7 @@ private:
     std::vector<std::pair<const type_id*, std::unique_ptr<pattern_trie>>> patterns_;  // few types
     std::vector<std::shared_ptr<listener_base>> listeners_;
     group_list groups_;
+    std::vector<std::shared_ptr<listener_base>> recorders_;  // as long as their topics
     std::uint64_t next_number_ = std::uint64_t{1} << 32;
     std::uint64_t next_keeper_ = 0;  // they come first
     std::vector<listener_base*> found_;

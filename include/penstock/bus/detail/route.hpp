@@ -117,6 +117,13 @@ public:
         first_.store(next, std::memory_order_seq_cst);  // read by visits
     }
 
+    /// What stood there before is to be retired.
+    [[nodiscard]] roster* exchange(roster* next) noexcept {
+        roster* const old = now();
+        replace(next);
+        return old;
+    }
+
     // For who reads it in a visit:
 
     /// Names the one that stands there, and returns it.

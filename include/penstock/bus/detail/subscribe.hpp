@@ -19,10 +19,10 @@ subscription bus::call_directly(std::string_view by, subscribe_options<T>&& opti
                                 bool counts) {
     if (!options.group.empty() || options.on_drop || options.overflow != overflow::block ||
         options.key || options.per_key > 0 || options.single_active || options.prefetch != 1 ||
-        options.latest || options.capacity != subscribe_options<T>{}.capacity)
+        options.latest || options.replay > 0 || options.capacity != subscribe_options<T>{}.capacity)
         throw std::invalid_argument{
-            "penstock: group, key, prefetch, latest, capacity, overflow and on_drop need a queue, which a direct handler "
-            "has not: name an .executor"};
+            "penstock: group, key, prefetch, latest, replay, capacity, overflow and on_drop need a "
+            "queue, which a direct handler has not: name an .executor"};
     auto made = std::make_shared<detail::direct_listener<T, std::decay_t<F>>>(
         *home_, pattern{by}, std::move(options), std::forward<F>(f), counts);
     const auto lock = home_->lock();
@@ -48,6 +48,9 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
         throw std::invalid_argument{"penstock: single_active is about the members of a .group"};
     if (options.per_key > 0 && !options.key)
         throw std::invalid_argument{"penstock: per_key limits the messages of a .key"};
+    if (options.replay > 0 && options.key)
+        throw std::invalid_argument{
+            "penstock: a replay is queued before the key of each message is asked: without a .key"};
     if (options.capacity == 0)
         throw std::invalid_argument{"penstock: a subscription's queue needs a capacity above 0"};
 

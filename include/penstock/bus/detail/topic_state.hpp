@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,15 @@ struct topic_state {
     topic_state* next = nullptr;         // of those that share its first two words
     topic_state* made_before = nullptr;  // of all
 };
+
+[[noreturn]] inline void refuse_type(const topic_state& known, const type_id& asked) {
+    std::string why{"penstock: the topic \""};
+    why.append(*known.name).append("\" carries ").append(known.type.name);
+    why.append(" and was asked for as ").append(asked.name);
+    if (known.type.name == asked.name)
+        why.append(" (another type of that name, or one that two libraries both hide)");
+    throw std::invalid_argument{why};
+}
 
 class topic_table {
 public:

@@ -41,8 +41,11 @@ public:
         }};
     }
 
-    /// A new member may find work in the queue of its group.
-    void catch_up() { inbox_->catch_up(); }
+    /// A new member may find work in the queue of its group; the first one, what is replayed.
+    void catch_up() {
+        inbox_->fill_replays();
+        inbox_->catch_up();
+    }
 
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
     void wake() override {
@@ -171,6 +174,7 @@ public:
 
     /// A receiver of the inbox's channel. It and its copies keep a ticket alive, whose end is theirs.
     static receiver<message<T>> receiver_of(std::shared_ptr<puller> me) {
+        me->inbox_->fill_replays();
         auto& ends = me->inbox_->shared();
         std::shared_ptr<ticket> shared;
         try {

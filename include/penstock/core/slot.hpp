@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <penstock/core/cache_line.hpp>
 #include <penstock/core/sync.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -56,6 +57,12 @@ public:
     void drop() noexcept {
         sys::wrote(raw_);
         ref().~T();
+    }
+
+    /// Writes to every line of this raw memory that ends in it (queue/detail/line_flow.hpp).
+    void touch() noexcept {
+        sys::wrote(raw_);
+        for (std::size_t at = 0; at < sizeof(T); at += cache_line) raw_[at] = std::byte{0};
     }
 
     [[nodiscard]] T& get() noexcept {

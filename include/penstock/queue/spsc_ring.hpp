@@ -34,8 +34,7 @@
 //     element takes the line of `tail_` away. `head_` is asked for once a lap.
 //   - A busy side that has caught up pauses once before it refuses, so that lines move in blocks
 //     (queue/detail/catch_up.hpp).
-//   - The consumer asks for lines ahead that are known to be filled. A producer that does so for
-//     writing was slower: it takes lines that are still being read.
+//   - Lines change owners as a whole and several at once (queue/detail/line_flow.hpp).
 //   - Batches of trivially copyable elements are copied as memory: by wide stores, of which the
 //     store buffer holds more lines.
 #pragma once
@@ -54,6 +53,7 @@
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/detail/catch_up.hpp>
 #include <penstock/queue/detail/cells.hpp>
+#include <penstock/queue/detail/line_flow.hpp>
 #include <penstock/queue/reservation.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -85,6 +85,7 @@ public:
         const Cursor tail = producer_.cursor;
         if (!has_room(tail)) return false;
         slots_[index(tail)].put(std::move(value));
+        if (flow::left_in_line(index(tail)) == 0) ask_ahead(tail, producer_.limit);
         publish_tail(after(tail, 1));
         return true;
     }
@@ -124,17 +125,15 @@ public:
     [[nodiscard]] std::optional<T> try_pop() noexcept {
         const Cursor head = my_head();
         if (!has_element(head)) return std::nullopt;
-        fetch_ahead(head);
         std::optional<T> value{slots_[index(head)].take()};
-        publish_head(after(head, 1));
+        let_go(head);
         return value;
     }
     [[nodiscard]] bool try_pop(T& value) noexcept(std::is_nothrow_move_assignable_v<T>) {
         const Cursor head = my_head();
         if (!has_element(head)) return false;
-        fetch_ahead(head);
         slots_[index(head)].take_into(value);
-        publish_head(after(head, 1));
+        let_go(head);
         return true;
     }
 
@@ -147,8 +146,12 @@ public:
         if (n == 0 || !has_element(head)) return 0;
         if (distance(head, consumer_.limit) < n) look_for_elements(head);
         n = least(n, distance(head, consumer_.limit));
-        publish_head(in_runs(
-            head, n, [&](slot<T>* from, std::size_t count) { slot<T>::take_n(from, out, count); }));
+        publish_head(in_runs(head, n, [&](slot<T>* from, std::size_t count) {
+            slot<T>::take_n(from, out, count);
+            const auto first = static_cast<std::size_t>(from - &slots_[0]);
+            for (std::size_t i = flow::left_in_line(first); i < count; i += flow::a_line)
+                from[i].touch();
+        }));
         return n;
     }
 
@@ -161,7 +164,7 @@ public:
         const Cursor head = my_head();
         PENSTOCK_ASSERT(has_element(head), "pop() removes what front() found: call it only then");
         slots_[index(head)].drop();
-        publish_head(after(head, 1));
+        let_go(head);
     }
 
     /// [consumer] Destroys what is in.
@@ -187,6 +190,7 @@ public:
 
 private:
     friend reservation<spsc_ring>;
+    using flow = detail::line_flow<slot<T>>;
     static_assert(std::is_unsigned_v<Cursor>);
 
     /// What a side keeps to itself.
@@ -207,7 +211,8 @@ private:
     }
     [[nodiscard]] std::size_t index(Cursor c) const noexcept { return c & mask(); }
     [[nodiscard]] Cursor after(Cursor c, std::size_t n) const noexcept {  // in the same lap
-        if (index(c) + n == capacity()) return static_cast<Cursor>((c | mask()) + 1);
+        constexpr bool gaps = Capacity == at_run_time || !std::has_single_bit(Capacity);
+        if (gaps && index(c) + n == capacity()) return static_cast<Cursor>((c | mask()) + 1);
         return static_cast<Cursor>(c + n);
     }
     [[nodiscard]] std::size_t distance(Cursor from, Cursor to) const noexcept {
@@ -246,15 +251,19 @@ private:
         return head != tail;
     }
 
-    /// Asks for a line that will be read soon, if it is known to be filled: one that is being
-    /// written would come too early and go back.
-    void fetch_ahead([[maybe_unused]] Cursor head) const noexcept {
-#ifdef __GNUC__
-        constexpr std::size_t ahead = 4 * cache_line / sizeof(T) + 1;
-        const std::size_t i = index(head) + ahead;
-        if (static_cast<Cursor>(consumer_.limit - head) > ahead && i < capacity())
-            __builtin_prefetch(&slots_[i]);
-#endif
+    /// Asks for lines that will be needed soon and are known to be this side's.
+    [[gnu::always_inline]] void ask_ahead(Cursor c, Cursor limit) const noexcept {
+        if (distance(c, limit) <= flow::ahead) return;
+        const std::size_t i = index(c) + flow::ahead;
+        flow::ask_for(slots_[i < capacity() ? i : i - capacity()]);
+    }
+    /// The consumer has emptied the slot at its head.
+    void let_go(Cursor head) noexcept {
+        if (flow::left_in_line(index(head)) == 0) {
+            slots_[index(head)].touch();
+            ask_ahead(head, consumer_.limit);
+        }
+        publish_head(after(head, 1));
     }
 
     /// Calls use(first slot, count) for the n slots from c on: twice where they go round the end.

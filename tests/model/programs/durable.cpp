@@ -9,8 +9,8 @@
 #include <penstock/durable/detail/readers.hpp>
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/format.hpp>
-#include <penstock/durable/record.hpp>
 #include <penstock/durable/journal.hpp>
+#include <penstock/durable/record.hpp>
 
 #include "../memory_files.hpp"
 #include "../program.hpp"

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <penstock/core/manual_clock.hpp>
 #include <penstock/durable/durable_queue.hpp>
 
 #include "crash/disk.hpp"
@@ -115,14 +116,18 @@ struct history {
 /// A file system's journal, opened, with its queues and groups.
 struct shop {
     shop(disk& files, sync policy, bool skip_damage = false)
-        : books{
-              "j",
-              {.sync = policy, .segment_bytes = room, .skip_damage = skip_damage, .files = files}} {
+        : books{"j",
+                {.sync = policy,
+                 .segment_bytes = room,
+                 .skip_damage = skip_damage,
+                 .clock = time,
+                 .files = files}} {
         for (int s = 0; s < streams; ++s) {
             queues[s].emplace(books, stream_names[s]);
             groups[s].emplace(queues[s]->group(group_names[s], {.prefetch = 64}));
         }
     }
+    penstock::manual_clock time;  // sync::interval's
     journal books;
     std::optional<durable_queue<std::string>> queues[streams];
     std::optional<durable_group<std::string>> groups[streams];

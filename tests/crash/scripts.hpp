@@ -35,6 +35,7 @@ inline constexpr script scripts[]{
     {sync::process_crash, "SSSmSSSSaatSSSSmSSPSSSmSPSS"},  // with help
     {sync::process_crash, "SSSSaaaaSSSSyTSSSSSSSSPSSSSS"},
     {sync::manual, "SSSSaaaaSSSSyTSSSSSSSSTSSSPSSKyTSS"},
+    {sync::interval, "sSwSSSmSwmSaatSPSSwsSmKSwSP"},
     {sync::manual, "BBBBBaaatttyxaaaaBTBBPBBBxaTBBB"},
 };
 
@@ -42,14 +43,15 @@ inline constexpr script scripts[]{
 inline std::string drawn_script(std::mt19937_64& random, std::size_t actions) {
     // What is trimmed can't be sought.
     static constexpr std::array<const char*, 2> letters{
-        "ssSSSSSffibBaaaoxxtttyymTTRKPr", "ssSSSffibBaaaoxxtttzyymzRKPrd"};
+        "ssSSSSSffibBaaaoxxtttyymwTTRKPr", "ssSSSffibBaaaoxxtttzyymwzRKPrd"};
     const std::string from = letters[random() % 2];
     std::string s;
     while (s.size() < actions) s += from[random() % from.size()];
     return s;
 }
 inline penstock::sync drawn_policy(std::mt19937_64& random) {
-    return std::array{sync::every_append, sync::process_crash, sync::manual}[random() % 3];
+    return std::array{
+        sync::every_append, sync::process_crash, sync::manual, sync::interval}[random() % 4];
 }
 
 /// All scripts, then `drawn` more.

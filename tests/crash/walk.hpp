@@ -13,6 +13,7 @@
 //   o      accept the one behind it                        K  kill and open again
 //   x      accept the next invoice                         P  lose power, open what is left, go on
 //   r d    reserve, and commit or drop it
+//   w      wait 20 ms
 //   z      the orders' group goes back to the oldest       F  the next sync fails, once
 #pragma once
 
@@ -104,6 +105,7 @@ private:
             }
             case 'r': reserve(true); break;
             case 'd': reserve(false); break;
+            case 'w': shop_->time.advance(std::chrono::milliseconds{20}); break;
             case 'm': (void)shop_->books.maintain(); break;
             case 'T':
                 h_.trimmed = true;

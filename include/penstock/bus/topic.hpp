@@ -11,9 +11,9 @@
 // Cost      No lock, and no line that two publishers write: a few stores to the thread's own record
 //           (detail/visitors.hpp), about 4 ns. For each direct handler a store, two loads, a count and
 //           the call (detail/direct_calls.hpp; two stores and two loads more where others listen too);
-//           for each queue a send and a look for an idle member. One allocation if anybody keeps it
-//           (queues, handlers that take a message), none otherwise: a direct handler sees the
-//           publisher's own object.
+//           for each queue a send and a look for an idle member. One piece of memory, of those used
+//           before (detail/block_pool.hpp), if anybody keeps it (queues, handlers that take a
+//           message); none otherwise: a direct handler sees the publisher's own object.
 // Threads   Everything by any number of threads; also from handlers. A topic is a handle: copies
 //           publish to the same topic.
 // Progress  publish waits for room in full queues whose overflow is block: forever if nobody takes
@@ -68,6 +68,7 @@ constexpr void check_message() {
 template <class T>
 [[gnu::noinline]] published publish_in(const registry& home, visitor& v, const roster* who,
                                        envelope<T>& e, const patience& p) {
+    e.use(v.memory());
     tally t;
     if (who)
         for (listener_base* l : *who) {
@@ -122,22 +123,23 @@ published publish_to(const registry& home, const topic_state& to, envelope<T>& e
 }
 
 template <class T>
-[[gnu::noinline]] published publish_rest(const registry& home, const topic_state& to,
+[[gnu::noinline]] published publish_rest(const registry& home, const shared_name& topic,
                                          visitor* begun, T& value, const sys::stop_token* stop,
                                          const publish_options* how) {
     if (!begun) return refused(home, {});
     const reading r{home.visits(), *begun};
-    return publish_shared(home, r.visit(), r.who(), value, to.name, stop, how);
+    return publish_shared(home, r.visit(), r.who(), value, topic, stop, how);
 }
+/// To those who listen there, as a message of that topic.
 template <class T>
-[[gnu::always_inline]] inline published publish_value(const registry& home, const topic_state& to,
-                                                      T& value, const sys::stop_token* stop,
-                                                      const publish_options* how = nullptr) {
-    if (to.listeners.empty()) return refused(home, {});
-    const direct_calls done = call_all(home.visits(), to.listeners, &value, *to.name);
+[[gnu::always_inline]] inline published publish_value(
+    const registry& home, const route& to, const shared_name& topic, T& value,
+    const sys::stop_token* stop, const publish_options* how = nullptr) {
+    if (to.empty()) return refused(home, {});
+    const direct_calls done = call_all(home.visits(), to, &value, *topic);
     if (done.counted > 0) [[likely]]
         return told(done.counted);
-    return publish_rest(home, to, done.begun, value, stop, how);
+    return publish_rest(home, topic, done.begun, value, stop, how);
 }
 
 /// By a name that is only known now: no lock, if it was seen before.
@@ -159,7 +161,8 @@ published publish_by_name(registry& home, std::string_view name, T&& value,
             return counted > 0 ? told(counted) : refused(home, {});
         }
     }
-    return publish_value(home, home.resolve<value_type>(name), seen, stop);
+    const topic_state& made = home.resolve<value_type>(name);
+    return publish_value(home, made.listeners, made.name, seen, stop);
 }
 
 }  // namespace detail
@@ -214,11 +217,12 @@ private:
     template <class V>
     [[gnu::always_inline]] published routed(V& value, const sys::stop_token* stop) const {
         const auto* const how = options_.get();  // looked at where nobody is called directly
-        const published answer = detail::publish_value(*home_, to(), value, stop, how);
+        const published answer =
+            detail::publish_value(*home_, to().listeners, to().name, value, stop, how);
         if (!unheard(answer)) [[likely]]
             return answer;
         return elsewhere([&](auto& t) {
-            return detail::publish_value(*home_, t, value, stop, how);
+            return detail::publish_value(*home_, t.listeners, to().name, value, stop, how);
         });
     }
     [[nodiscard]] bool unheard(const published& p) const noexcept {

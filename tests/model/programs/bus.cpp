@@ -11,6 +11,7 @@
 #include <penstock/bus/bus.hpp>
 #include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/detail/answer.hpp>
+#include <penstock/bus/detail/block_pool.hpp>
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/keyed_lane.hpp>
@@ -495,6 +496,31 @@ MODEL_PROGRAM("bus: a refused value comes back after the others have let go of i
             e.give_back();
             const payload taken = std::move(mine);  // and frees it, if it is his
         });
+}
+
+MODEL_PROGRAM("bus: a message's memory is used again after its last reader", {}) {
+    auto* pool = new detail::block_pool;
+    void* const raw = pool->take(64);
+    sys::wrote(raw);
+    void* mine[2] = {};
+    model::threads(
+        [&] {
+            sys::read(raw);
+            pool->put(raw, 64);
+        },
+        [&] {
+            for (void*& p : mine) {
+                p = pool->take(64);
+                sys::wrote(p);
+            }
+            pool->orphan();
+        });
+    for (void* p : mine) pool->put(p, 64);
+}
+MODEL_PROGRAM("bus: a pool of memory goes with its last block, whoever brings that", {}) {
+    auto* pool = new detail::block_pool;
+    void *const a = pool->take(64), *const b = pool->take(64);
+    model::threads([&] { pool->put(a, 64); }, [&] { pool->put(b, 64); }, [&] { pool->orphan(); });
 }
 
 // ---- Receipts ----

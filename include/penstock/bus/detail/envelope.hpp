@@ -35,6 +35,7 @@ public:
     [[nodiscard]] const std::string& topic() const noexcept { return *topic_; }
 
     /// Before it is shared.
+    void use(block_pool& memory) noexcept { memory_ = &memory; }
     void track(std::shared_ptr<tracker> by) noexcept { tracked_ = std::move(by); }
     void settle(outcome o) const noexcept {
         if (message_.parcel_ && message_.parcel_->tracked) message_.parcel_->tracked->settle(o);
@@ -55,7 +56,7 @@ public:
         if (!tracked_ && !(message_ && message_.parcel_->tracked)) return share();
         if constexpr (std::is_copy_constructible_v<T>) {
             const message<T>& m = share();
-            return message<T>{new parcel<T>(m.parcel_->topic, m.value())};
+            return message<T>{parcel<T>::made(nullptr, m.parcel_->topic, m.value())};
         } else {
             return {};
         }
@@ -71,9 +72,9 @@ public:
 
 private:
     parcel<T>* made() {
-        if (movable_) return new parcel<T>(*shared_topic_, std::move(*movable_));
+        if (movable_) return parcel<T>::made(memory_, *shared_topic_, std::move(*movable_));
         if constexpr (std::is_copy_constructible_v<T>) {
-            return new parcel<T>(*shared_topic_, *seen_);
+            return parcel<T>::made(memory_, *shared_topic_, *seen_);
         } else {
             return nullptr;  // unreachable: a const T& was refused when it compiled
         }
@@ -85,6 +86,7 @@ private:
     T* movable_ = nullptr;
     const std::string* topic_;
     const shared_name* shared_topic_ = nullptr;
+    block_pool* memory_ = nullptr;
 };
 
 }  // namespace detail

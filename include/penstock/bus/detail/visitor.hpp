@@ -10,6 +10,7 @@
 
 #include <cstddef>
 
+#include <penstock/bus/detail/block_pool.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/sync_wait.hpp>
 
@@ -46,6 +47,14 @@ public:
     }
     [[nodiscard]] const visitor* below() const noexcept { return below_; }
     [[nodiscard]] const visitors* home() const noexcept { return home_; }
+    /// Where its messages come from.
+    [[nodiscard]] block_pool& memory() {
+        if (!memory_) memory_ = new block_pool;
+        return *memory_;
+    }
+    ~visitor() {
+        if (memory_) memory_->orphan();
+    }
     /// No two that are in use have the same.
     [[nodiscard]] unsigned number() const noexcept { return number_; }
 
@@ -75,6 +84,7 @@ private:
     bool lent_ = false;        // for one visit
     visitor* next_ = nullptr;  // of the bus, all there are
     sys::atomic<bool> taken_{true};
+    block_pool* memory_ = nullptr;
 };
 
 }  // namespace detail

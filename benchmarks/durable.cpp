@@ -100,19 +100,12 @@ public:
             (void)append_part(part, 100);
             const double start = bench::now_ns();
             std::uint64_t sum = 0, got = 0;
-            std::vector<delivery<message<Bytes>>> hundred;
             while (got < part) {
-                auto d = group_.try_receive();
-                verify(bool{d}, "a message is missing");
-                sum += d->number;
-                ++got;
-                hundred.push_back(std::move(d));
-                if (hundred.size() < 100 && got < part) continue;
-                verify(bool{journal_.transact([&](transaction& t) {
-                           for (auto& each : hundred) t.accept(each);
-                       })},
-                       "accept failed");
-                hundred.clear();
+                auto batch = group_.try_receive_n(100);
+                verify(bool{batch}, "a message is missing");
+                for (const auto& m : batch) sum += m.number;
+                got += batch.size();
+                verify(bool{batch.accept()}, "accept failed");
             }
             ns += bench::now_ns() - start;
             verify(sum == bench::sum_below(part), "a message is wrong");

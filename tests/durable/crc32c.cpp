@@ -91,6 +91,7 @@ TEST_CASE("copying on the way gives the same bytes and the same sum, zeros up to
             const auto sum = before.add_copying(
                 words, 2, reinterpret_cast<std::byte*>(copy.data()), bytes.data() + from, n);
             CHECK(sum.value() == before.add(words, 16).add(expected.data(), padded).value());
+            CHECK(sum.value() == before.add(words, 2, expected.data(), padded).value());
             CHECK(std::equal(expected.begin(), expected.end(), copy.begin()));
             CHECK(copy[padded] == 0xEE);
         }

@@ -28,13 +28,21 @@ public:
             return crc32c_state{detail::crc_by_hardware<false>(level, register_, p, nullptr, n)};
         return crc32c_state{detail::crc_by_table(register_, p, n)};
     }
+    /// Adds `count` words, then n bytes.
+    [[nodiscard]] crc32c_state add(const std::uint64_t* words, std::size_t count, const void* data,
+                                   std::size_t n) const noexcept {
+        if (const int level = detail::crc_level(); level > 0)
+            return crc32c_state{detail::crc_words_then_bytes<false>(
+                level, register_, words, count, static_cast<const std::byte*>(data), nullptr, n)};
+        return add(words, 8 * count).add(data, n);
+    }
     /// Adds `count` words, n bytes and zeros up to a multiple of 8, and copies bytes and zeros to
     /// `to`: in one go, as reading back what was just copied is dearer than the sum.
     [[nodiscard]] crc32c_state add_copying(const std::uint64_t* words, std::size_t count,
                                            std::byte* to, const void* data,
                                            std::size_t n) const noexcept {
         if (const int level = detail::crc_level(); level > 0)
-            return crc32c_state{detail::crc_words_then_copy(
+            return crc32c_state{detail::crc_words_then_bytes<true>(
                 level, register_, words, count, static_cast<const std::byte*>(data), to, n)};
         if (n > 0) std::memcpy(to, data, n);
         const std::size_t padded = (n + 7) & ~std::size_t{7};

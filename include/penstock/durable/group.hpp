@@ -20,6 +20,7 @@
 
 #include <penstock/core/delivery.hpp>
 #include <penstock/core/resume_on.hpp>
+#include <penstock/durable/batch.hpp>
 #include <penstock/durable/codec.hpp>
 #include <penstock/durable/detail/find_time.hpp>
 #include <penstock/durable/detail/group_state.hpp>
@@ -52,6 +53,19 @@ public:
     delivery<T> try_receive() {
         detail::claimed c;
         return hand_out(state_->take(*stream_, c), c);
+    }
+
+    /// Up to `most` messages at once, at least one when it tests true: see durable/batch.hpp. While
+    /// others are unsettled it takes as many as `prefetch` leaves.
+    durable_batch<T> receive_n(std::size_t most, const sys::stop_token& stop = {}) {
+        detail::claimed_batch b;
+        return hand_out(
+            detail::group_batches::wait_and_take(*state_, *stream_, most, b, {}, stop), b);
+    }
+    /// Never waits: empty.
+    durable_batch<T> try_receive_n(std::size_t most) {
+        detail::claimed_batch b;
+        return hand_out(detail::group_batches::take(*state_, *stream_, most, b), b);
     }
 
     /// For coroutines: include durable/async.hpp.
@@ -96,6 +110,10 @@ private:
         return hand_out(state_->wait_and_take(*stream_, c, until, stop), c);
     }
 
+    durable_batch<T> hand_out(status s, detail::claimed_batch& b) {
+        if (!s) return s;
+        return {journal_, *state_, std::move(b)};
+    }
     delivery<T> hand_out(status s, detail::claimed& c) {
         if (!s) return s;
         const message_info info{

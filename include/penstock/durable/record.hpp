@@ -144,8 +144,7 @@ enum class found : std::uint8_t {
         epoch = change.before;
     }
     const std::uint64_t where[]{epoch, in.number, at, word & ~std::uint64_t{0xFFFFFFFF}};
-    if (crc32c_state{}.add(where, sizeof where).add(p + 8, n - 8).value() != h.crc)
-        return found::damage;
+    if (crc32c_state{}.add(where, 4, p + 8, n - 8).value() != h.crc) return found::damage;
     out = {h, at, {p + sizeof h, h.bytes}};
     return h.type == record_type::several && !splits(out.payload) ? found::damage : found::record;
 }

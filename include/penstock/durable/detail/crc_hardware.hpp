@@ -197,16 +197,17 @@ PENSTOCK_CRC_WIDE std::uint32_t crc_by_folding(std::uint32_t crc, const std::byt
 #endif
 
 /// Sums `count` words, then what crc_by_words does: what a record takes, in one call.
-PENSTOCK_CRC_TARGET inline std::uint32_t crc_words_then_copy(
+template <bool Copy>
+PENSTOCK_CRC_TARGET inline std::uint32_t crc_words_then_bytes(
     int level, std::uint32_t crc, const std::uint64_t* words, std::size_t count, const std::byte* p,
     std::byte* to, std::size_t n) noexcept {
     std::uint64_t wide = crc;
     for (std::size_t i = 0; i < count; ++i) wide = crc_of(wide, words[i]);
     crc = static_cast<std::uint32_t>(wide);
 #if defined(__x86_64__)
-    if (level >= 2 && n >= 256) crc = crc_by_folding<true>(crc, p, to, n);
+    if (level >= 2 && n >= 256) crc = crc_by_folding<Copy>(crc, p, to, n);
 #endif
-    return crc_by_words<true>(crc, p, to, n);
+    return crc_by_words<Copy>(crc, p, to, n);
 }
 
 template <bool Copy>
@@ -219,8 +220,9 @@ std::uint32_t crc_by_hardware(int level, std::uint32_t crc, const std::byte* p, 
 }
 #undef PENSTOCK_CRC_TARGET
 #else
-inline std::uint32_t crc_words_then_copy(int, std::uint32_t crc, const std::uint64_t*, std::size_t,
-                                         const std::byte*, std::byte*, std::size_t) noexcept {
+template <bool>
+std::uint32_t crc_words_then_bytes(int, std::uint32_t crc, const std::uint64_t*, std::size_t,
+                                   const std::byte*, std::byte*, std::size_t) noexcept {
     return crc;
 }
 template <bool Copy>

@@ -180,6 +180,7 @@ public:
     void notify_members() noexcept { waiting_.notify_all(); }
 
 private:
+    friend class group_batches;
     enum class state : std::uint8_t { out, released, accepted };
     struct entry {
         std::uint64_t offset = 0;

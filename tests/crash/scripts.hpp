@@ -68,15 +68,17 @@ inline void run_scripts(walk_options options, std::size_t drawn, tally& counts) 
     }
 }
 
+#ifdef __OPTIMIZE__
+inline constexpr bool slow_build = TESTS_SANITIZED != 0;
+#else
+inline constexpr bool slow_build = true;
+#endif
+
 /// How much of something: `usual` for CTest, less in a slow build; tests/run crash asks for more.
 inline std::uint64_t effort(std::uint64_t usual, std::uint64_t with_effort) {
     const char* const asked = std::getenv("PENSTOCK_CRASH_EFFORT");
     if (asked) return with_effort * std::strtoull(asked, nullptr, 10);
-#ifdef __OPTIMIZE__
-    return TESTS_SANITIZED ? (usual + 5) / 6 : usual;
-#else
-    return (usual + 5) / 6;
-#endif
+    return slow_build ? (usual + 5) / 6 : usual;
 }
 
 }  // namespace crash

@@ -27,6 +27,7 @@ namespace crash {
 
 struct walk_options {
     std::size_t budget = 40;  // states at each point
+    std::size_t every = 1;    // of so many points one
     std::uint64_t seed = 1;
     bool kills = true;      // also the state that a killed process leaves
     bool in_order = false;  // instead: only what disks do that write in order
@@ -246,6 +247,7 @@ private:
     /// Every crash that could happen here.
     void point(const char* step) {
         if (over() || options_.quiet) return;
+        if (passed_++ % options_.every != 0) return;
         ++counts_.points;
         if (options_.kills && !options_.in_order) {
             if (random_() % 4 == 0) {
@@ -297,8 +299,9 @@ private:
     std::string script_, wrong_;
     std::size_t at_ = 0;
     std::uint64_t last_ = 0;
-    bool fail_ = false;    // the next sync
-    bool failed_ = false;  // one has
+    std::size_t passed_ = 0;  // points
+    bool fail_ = false;       // the next sync
+    bool failed_ = false;     // one has
 };
 
 }  // namespace crash

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -294,4 +295,43 @@ TEST_CASE("a closed journal answers closed, and a moved one goes on") {
     CHECK(q.send(2) == status::closed);
     CHECK(b.trim().status() == status::closed);
     CHECK(b.failure().empty());
+}
+
+TEST_CASE(
+    "trim keeps for replay what is young, and the last bytes, although all have accepted it") {
+    scratch dir;
+    faulty_files files;
+    files.time = 1'000'000'000'000;
+    journal j{
+        dir.path("j"), {.sync = sync::process_crash, .segment_bytes = 16 * 1024, .files = files}};
+    durable_queue<std::uint64_t> q{j, "q"};
+    auto g = q.group("g", {.prefetch = 16});
+    std::uint64_t at_half = 0;
+    for (std::uint64_t i = 0; i < 4000; ++i) {
+        if (i == 2000) {
+            files.time += 3'600'000'000'000;
+            at_half = j.appended();
+        }
+        REQUIRE(q.send(i));
+        REQUIRE(g.try_receive().accept());
+    }
+    files.time += 60'000'000'000;
+    CHECK(*j.trim({.age = std::chrono::hours{2}}) == 0);
+    CHECK(*j.trim({.bytes = j.appended()}) == 0);
+    CHECK(*j.trim({.age = std::chrono::minutes{30}}) > 2);
+    REQUIRE(g.seek(seek_to::begin));
+    {
+        auto oldest = g.try_receive();
+        REQUIRE(oldest);
+        CHECK(*oldest <= 2000);  // the segment in which the young begin
+        CHECK(oldest.info().id + 16 * 1024 > at_half);
+    }
+    REQUIRE(g.seek(seek_to::end));
+    const std::uint64_t end = j.appended();
+    CHECK(*j.trim({.bytes = 40 * 1024}) > 2);
+    REQUIRE(g.seek(seek_to::begin));
+    const auto left = g.try_receive();
+    REQUIRE(left);
+    CHECK(left.info().id + 40 * 1024 > end - 16 * 1024);
+    CHECK(left.info().id < end - 40 * 1024 + 16 * 1024);
 }

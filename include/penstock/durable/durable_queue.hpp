@@ -109,10 +109,10 @@ public:
     void close() { journal_->close(*stream_); }
 
     /// Removes from disk what all groups have accepted: see journal::trim.
-    result<std::uint64_t> trim() {
+    result<std::uint64_t> trim(const keep& for_replay = {}) {
         PENSTOCK_ASSERT(own_, "this queue is a stream of a journal: trim that");
         if (!own_) return status::failed;
-        return own_->trim();
+        return own_->trim(for_replay);
     }
     /// What opening and reading found: see journal::report.
     [[nodiscard]] journal_report report() const { return journal_->found().get(); }

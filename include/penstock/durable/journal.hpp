@@ -32,6 +32,7 @@
 
 #include <penstock/core/result.hpp>
 #include <penstock/core/resume_on.hpp>
+#include <penstock/durable/detail/find_time.hpp>
 #include <penstock/durable/detail/group_state.hpp>
 #include <penstock/durable/detail/journal_core.hpp>
 #include <penstock/durable/detail/offset_wait.hpp>
@@ -87,15 +88,24 @@ public:
     [[nodiscard]] std::uint64_t appended() const noexcept { return core_->done().appended(); }
     [[nodiscard]] std::uint64_t synced() const noexcept { return core_->done().synced(); }
 
-    /// Gives up the segments whose messages every group has accepted; answers how many. Two of them
-    /// are kept as files to be used again, the others are removed. A stream
-    /// without a group keeps everything. Nothing is removed but by this call.
-    result<std::uint64_t> trim() {
+    /// Gives up the segments whose messages every group has accepted, but for what is to be kept;
+    /// answers how many. Two of them are kept as files to be used again, the others are removed. A
+    /// stream without a group keeps everything. Nothing is removed but by this call.
+    result<std::uint64_t> trim(const keep& for_replay = {}) {
         if (core_->reserved_by_me()) return status::would_block_self;
         std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();
         std::uint64_t cursors_set = 0;
         for (const auto& g : core_->groups(cursors_set))
             needed = std::min(needed, detail::group_of(*core_, g).low_water());
+        const std::uint64_t end = appended();
+        if (for_replay.bytes > 0) needed = std::min(needed, end - std::min(end, for_replay.bytes));
+        if (for_replay.age.count() > 0) {
+            const std::int64_t now = core_->directory().files()->wall_time();
+            std::uint64_t young = 0;
+            if (const status s = detail::find_time(*core_, now - for_replay.age.count(), young); !s)
+                return s;
+            needed = std::min(needed, young);
+        }
         std::uint64_t removed = 0;
         const status s = core_->trim(needed, cursors_set, removed);
         if (!s) return s;

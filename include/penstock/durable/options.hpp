@@ -2,6 +2,7 @@
 // What can be chosen about a journal and about a group of one of its streams.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include <penstock/core/clock.hpp>
@@ -24,6 +25,13 @@ struct journal_options {
     bool skip_damage = false;
     clock_ref clock{};  ///< for receive_for, receive_until and the interval
     os::file_system_ref files{};
+};
+
+/// What trim() leaves although all groups have accepted it, for replay: what is younger, and the last so
+/// many bytes.
+struct keep {
+    std::chrono::nanoseconds age{};
+    std::uint64_t bytes = 0;
 };
 
 struct group_options {

@@ -208,6 +208,43 @@ TEST_CASE_TEMPLATE("destroying a channel ends the waits in it", F, BOUNDED_STORA
     c.reset();
 }
 
+TEST_CASE_TEMPLATE("who quiesces while the channel is destroyed is told closed", F,
+                   BOUNDED_STORAGES) {
+    manual_clock time;
+    auto c = std::make_unique<channel_over<F, int>>(
+        penstock::channel_options<int>{.capacity = 1, .clock = time});
+    CHECK(c->send(1));
+    std::vector<std::jthread> waiting;
+    for (int i = 0; i < 2; ++i)
+        waiting.emplace_back([at = c.get()] { CHECK(at->quiesce_for(1h) == status::closed); });
+    until([&] { return time.sleepers() == 2; });
+    c.reset();
+}
+
+TEST_CASE_TEMPLATE("the very end through which a thread waits may go", F, BOUNDED_STORAGES) {
+    for (bool sends : {false, true}) {
+        auto ends = penstock::make_channel<int, typename F::template of<int>>(1);
+        if (sends) CHECK(ends.tx.send(1));
+        auto& core = penstock::detail::channel_access::core(ends.tx);
+        const auto going = [](auto&& end) {
+            return std::make_unique<std::remove_cvref_t<decltype(end)>>(std::move(end));
+        };
+        std::jthread waits;
+        if (sends) {
+            auto tx = going(std::move(ends.tx));
+            waits = std::jthread{[at = tx.get()] { CHECK(at->send(2) == status::closed); }};
+            until([&] { return core.senders().waiting_approx() == 1; });
+            tx.reset();
+        } else {
+            auto rx = going(std::move(ends.rx));
+            waits =
+                std::jthread{[at = rx.get()] { CHECK(at->receive().status() == status::closed); }};
+            until([&] { return core.receivers().waiting_approx() == 1; });
+            rx.reset();
+        }
+    }
+}
+
 TEST_CASE_TEMPLATE("an end may go while a thread waits through it", F, BOUNDED_STORAGES) {
     for (bool sends : {false, true}) {
         auto ends = penstock::make_channel<int, typename F::template of<int>>(1);

@@ -41,7 +41,7 @@ public:
         : group_{std::move(group)}, by_{by}, whole_{whole}, keeper_{std::move(of)} {}
     ~kept_lane() override { PENSTOCK_ASSERT(!hold_, "a kept group was destroyed while it waits"); }
 
-    void serve(std::weak_ptr<bell> who) noexcept override { bell_ = std::move(who); }
+    void serve(const std::weak_ptr<bell>& who) noexcept override { bell_ = who; }
     [[nodiscard]] bool kept() const noexcept override { return keeper_->keeping(); }
 
     // What was published is in the store already.

@@ -76,7 +76,7 @@ public:
     [[nodiscard]] virtual std::optional<message<T>> leftover() = 0;
 
     // For a lane whose messages come by themselves (detail/kept_lane.hpp):
-    virtual void serve(std::weak_ptr<bell>) noexcept {}
+    virtual void serve(const std::weak_ptr<bell>&) noexcept {}
     /// Whether what is published reaches it.
     [[nodiscard]] virtual bool kept() const noexcept { return false; }
     /// Throws what has ended it, once.

@@ -78,8 +78,8 @@ private:
                 if (passed.header.type == format::record_type::seal) begin(segment_ + 1);
             } else {
                 scanner behind = scan_;
-                behind.skip_damage();
-                if (behind.at() > byte) break;  // the cursor stands in it: reading reports it
+                // The cursor stands in it, or behind the end of a file cut short: reading reports it.
+                if (!behind.skip_damage() || behind.at() > byte) break;
                 scan_ = std::move(behind);
             }
         }

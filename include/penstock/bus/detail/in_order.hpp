@@ -3,6 +3,7 @@
 // more than the registry to compile, and this is not where a publish passes.
 #pragma once
 
+#include <cstddef>
 #include <cstdlib>
 #include <vector>
 
@@ -13,10 +14,11 @@ namespace detail {
 
 inline void put_in_order(std::vector<listener_base*>& all) noexcept {
     if (all.empty()) return;
-    std::qsort(all.data(), all.size(), sizeof all[0], [](const void* a, const void* b) {
+    constexpr std::size_t size = sizeof(listener_base*);  // NOLINT(bugprone-sizeof-expression)
+    std::qsort(all.data(), all.size(), size, [](const void* a, const void* b) {
         const auto x = (*static_cast<listener_base* const*>(a))->number;
         const auto y = (*static_cast<listener_base* const*>(b))->number;
-        return x < y ? -1 : 1;
+        return x < y ? -1 : x > y;
     });
 }
 

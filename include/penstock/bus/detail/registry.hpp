@@ -194,6 +194,7 @@ public:
         }
         for (auto& r : recorders_) r->records()->forget();  // as many as there will ever be
         std::vector<listener_base*> ending;
+        ending.reserve(kept.size());
         for (auto& l : kept) ending.push_back(l.get());
         put_in_order(ending);
         for (auto* l : ending) l->end_intake();

@@ -51,8 +51,7 @@ public:
         while (newest_) delete std::exchange(newest_, newest_->made_before);
     }
 
-    /// Changes exclude each other while somebody holds this. When it goes, what nobody reads any
-    /// more is freed, outside of the mutex.
+    /// Excludes other changes; after it, unlocked, what nobody reads any more is freed.
     class change {
     public:
         explicit change(registry& r) : of_{r}, lock_{r.mutex_} {}

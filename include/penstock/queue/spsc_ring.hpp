@@ -253,7 +253,7 @@ private:
 
     /// Asks for lines that will be needed soon and are known to be this side's.
     [[gnu::always_inline]] void ask_ahead(Cursor c, Cursor limit) const noexcept {
-        if (distance(c, limit) <= flow::ahead) return;
+        if (flow::ahead >= capacity() || distance(c, limit) <= flow::ahead) return;
         const std::size_t i = index(c) + flow::ahead;
         flow::ask_for(slots_[i < capacity() ? i : i - capacity()]);
     }

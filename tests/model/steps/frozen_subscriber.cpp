@@ -47,7 +47,10 @@ std::size_t most_steps(const std::function<void(scene&)>& change,
             for (std::size_t n = 0; n < stops && !ended; ++n) go.step(changer);
             const bool whole = ended;
             std::size_t steps = 0;
-            for (; !published; ++steps) go.step(publisher);
+            while (!published) {
+                go.step(publisher);
+                ++steps;
+            }
             if (steps > most) most = steps;
             go.finish(publisher);  // gives back what it had as a thread
             go.finish(changer);

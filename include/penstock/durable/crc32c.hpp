@@ -25,7 +25,8 @@ public:
     [[nodiscard]] crc32c_state add(const void* data, std::size_t n) const noexcept {
         const auto* p = static_cast<const std::byte*>(data);
         if (const int level = detail::crc_level(); level > 0)
-            return crc32c_state{detail::crc_by_hardware<false>(level, register_, p, nullptr, n)};
+            return crc32c_state{
+                detail::crc_words_then_bytes<false>(level, register_, nullptr, 0, p, nullptr, n)};
         return crc32c_state{detail::crc_by_table(register_, p, n)};
     }
     /// Adds `count` words, then n bytes.

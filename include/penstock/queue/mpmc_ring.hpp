@@ -156,13 +156,7 @@ public:
         bool any = false;
         Cursor c = consumers_.end.load(std::memory_order_relaxed);  // the exchange decides
         while (at(c).stamp.load(std::memory_order_acquire) == c + abandoned) {  // (C)
-            const Cursor past = c;
-            if (!consumers_.end.compare_exchange_weak(c, next(past), std::memory_order_relaxed,
-                                                      std::memory_order_relaxed))  // no data
-                continue;
-            release(past);
-            any = true;
-            c = next(past);
+            if (step_over(c)) any = true;
         }
         return any;
     }
@@ -257,17 +251,24 @@ private:
                 seen = mine.end.load(std::memory_order_relaxed);  // a hint
                 mine.pace.brought(ready<Turn>(seen));
             } else if (Turn == filled && ahead == abandoned - filled) {
-                if (mine.end.compare_exchange_weak(seen, next(past), std::memory_order_relaxed,
-                                                   std::memory_order_relaxed)) {  // carries no data
-                    release(past);
-                    seen = next(past);
-                }
+                step_over(seen);
             } else {
                 seen = mine.end.load(std::memory_order_relaxed);  // somebody was faster
             }
             cursor = seen;
         }
         return 0;
+    }
+
+    /// The slot at `head` is abandoned: moves past it, or sees where the head has got to.
+    bool step_over(Cursor& head) noexcept {
+        const Cursor past = head;
+        if (!consumers_.end.compare_exchange_weak(head, next(past), std::memory_order_relaxed,
+                                                  std::memory_order_relaxed))  // carries no data
+            return false;
+        release(past);
+        head = next(past);
+        return true;
     }
 
     /// About how many slots from here on may be claimed.

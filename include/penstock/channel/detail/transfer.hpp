@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Moving elements into and out of a queue as it can: several at once, or one by one. What is pushed is constructed from *first, which must not throw; what is
-// popped in a batch is assigned to *out, likewise. Batches answer how many, which may be fewer than
-// would go: try the rest.
+// Moving elements into and out of a queue as it can: several at once, or one by one. What is pushed is
+// constructed from *first, which must not throw; what is popped in a batch is assigned to *out,
+// likewise. Batches answer how many, which may be fewer than would go: try the rest.
 #pragma once
 
 #include <cstddef>

@@ -196,7 +196,7 @@ PENSTOCK_CRC_WIDE std::uint32_t crc_by_folding(std::uint32_t crc, const std::byt
 #undef PENSTOCK_CRC_WIDE
 #endif
 
-/// Sums `count` words, then what crc_by_words does: what a record takes, in one call.
+/// Sums `count` words, which may be 0, then what crc_by_words does: what a record takes, in one call.
 template <bool Copy>
 PENSTOCK_CRC_TARGET inline std::uint32_t crc_words_then_bytes(
     int level, std::uint32_t crc, const std::uint64_t* words, std::size_t count, const std::byte* p,
@@ -209,26 +209,12 @@ PENSTOCK_CRC_TARGET inline std::uint32_t crc_words_then_bytes(
 #endif
     return crc_by_words<Copy>(crc, p, to, n);
 }
-
-template <bool Copy>
-std::uint32_t crc_by_hardware(int level, std::uint32_t crc, const std::byte* p, std::byte* to,
-                              std::size_t n) noexcept {
-#if defined(__x86_64__)
-    if (level >= 2 && n >= 256) crc = crc_by_folding<Copy>(crc, p, to, n);
-#endif
-    return crc_by_words<Copy>(crc, p, to, n);
-}
 #undef PENSTOCK_CRC_TARGET
 #else
 template <bool>
 std::uint32_t crc_words_then_bytes(int, std::uint32_t crc, const std::uint64_t*, std::size_t,
                                    const std::byte*, std::byte*, std::size_t) noexcept {
     return crc;
-}
-template <bool Copy>
-std::uint32_t crc_by_hardware(int, std::uint32_t crc, const std::byte* p, std::byte*,
-                              std::size_t n) noexcept {
-    return crc_by_table(crc, p, n);
 }
 #endif
 

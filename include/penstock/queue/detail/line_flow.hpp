@@ -25,7 +25,7 @@ template <class Slot>
 struct line_flow {
     /// So many slots further lies the one to ask for: 12 lines.
     static constexpr std::size_t ahead = (12 * cache_line + sizeof(Slot) - 1) / sizeof(Slot);
-    /// Slots a line; of larger ones, each ends a line. Where lines don't divide evenly, a slot more or less doesn't matter.
+    /// Slots a line; of larger ones each ends a line. Where they don't fit evenly, about so many.
     static constexpr std::size_t a_line = sizeof(Slot) < cache_line ? cache_line / sizeof(Slot) : 1;
 
     /// How many slots after number i are in its line.

@@ -7,10 +7,13 @@
 #include <stdexcept>
 #include <string>
 
+#include <unistd.h>
+
 class scratch {
 public:
-    scratch() {
-        std::string name = (std::filesystem::temp_directory_path() / "penstock.XXXXXX").string();
+    scratch() : scratch{std::filesystem::temp_directory_path()} {}
+    explicit scratch(const std::filesystem::path& in) {
+        std::string name = (in / "penstock.XXXXXX").string();
         if (!::mkdtemp(name.data())) throw std::runtime_error{"no scratch directory: " + name};
         root_ = name;
     }
@@ -19,6 +22,13 @@ public:
     ~scratch() {
         std::error_code ignored;
         std::filesystem::remove_all(root_, ignored);
+    }
+    /// Where syncs take no time, for tests of what is no disk's business.
+    static std::filesystem::path in_memory() {
+        const char* const shm = "/dev/shm";
+        return ::access(shm, R_OK | W_OK | X_OK) == 0
+                   ? shm
+                   : std::filesystem::temp_directory_path();
     }
     [[nodiscard]] std::string path(const std::string& name) const { return root_ + "/" + name; }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <new>
 #include <set>
 #include <vector>
 
@@ -52,6 +53,97 @@ TEST_CASE("a block that came back is used again, one of another size is not") {
     pool->put(other, 1000);
     pool->orphan();
     for (void* p : out) pool->put(p, 65);  // the last takes the pool along
+}
+
+namespace {
+
+/// Counts what is out; the shape of a std::pmr::memory_resource.
+struct counting_memory {
+    std::atomic<std::int64_t> taken{0}, out{0};
+    std::atomic<bool> empty{false};
+    void* allocate(std::size_t bytes, std::size_t alignment) {
+        if (empty) throw std::bad_alloc{};
+        ++taken;
+        out += static_cast<std::int64_t>(bytes);
+        return ::operator new(bytes, std::align_val_t{alignment});
+    }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        out -= static_cast<std::int64_t>(bytes);
+        ::operator delete(p, std::align_val_t{alignment});
+    }
+};
+
+struct big {
+    explicit big(std::uint64_t v) : value{v} {}
+    std::uint64_t value;
+    alignas(128) char rest[2000] = {};
+};
+
+}  // namespace
+
+TEST_CASE("a bus has its messages' memory, small and big, from where its options say") {
+    counting_memory memory;
+    std::vector<message<big>> kept;
+    {
+        bus events{{.memory = memory}};
+        auto small = events.subscribe<std::uint64_t>("small", {.capacity = 100});
+        auto huge = events.subscribe<big>("big", {.capacity = 100});
+        auto s = events.topic<std::uint64_t>("small");
+        auto b = events.topic<big>("big");
+        auto whole = events.topic<big>("big", {.all_or_none = true});
+        CHECK(memory.taken == 0);
+        for (std::uint64_t i = 0; i < 10; ++i) {
+            s.publish(i);
+            b.publish(big{i});
+            whole.publish(big{i});
+            b.emplace(i);
+        }
+        CHECK(memory.taken == 10 + 30);
+        while (auto m = small.try_receive()) {
+        }
+        while (auto m = huge.try_receive()) {
+            CHECK(reinterpret_cast<std::uintptr_t>(&**m) % 128 == 0);
+            kept.push_back(*m);
+        }
+        CHECK(kept.size() == 30);
+        // What was small is used again; what was big has to be had again.
+        for (std::uint64_t i = 0; i < 10; ++i) s.publish(i);
+        CHECK(memory.taken <= 40 + 1);
+        memory.empty = true;
+        CHECK_THROWS_AS(b.publish(big{0}), std::bad_alloc);
+        memory.empty = false;
+        CHECK(b.publish(big{0}));
+    }
+    CHECK(memory.out > 30 * 2000);
+    kept.clear();
+    CHECK(memory.out == 0);
+}
+
+TEST_CASE(
+    "with memory of one's own a publish calls operator new for nothing, from the first burst on") {
+    counting_memory memory;
+    {
+        penstock::thread_pool pool{1};
+        bus events{{.memory = memory}};
+        std::atomic<std::uint64_t> sum{0};
+        auto feed = events.subscribe<std::uint64_t>("n", {.capacity = 1000});
+        auto pooled = events.subscribe<std::uint64_t>(
+            "n", {.executor = pool, .capacity = 1000}, [&](const std::uint64_t& n) { sum += n; });
+        auto t = events.topic<std::uint64_t>("n");
+        t.publish(0);  // this thread is known
+        CHECK(events.quiesce_for(std::chrono::hours{1}));
+        const std::uint64_t before = allocations;
+        for (std::uint64_t i = 1; i < 1000; ++i) t.emplace(i);
+        [[maybe_unused]] const std::uint64_t made = allocations - before;
+        CHECK(events.quiesce_for(std::chrono::hours{1}));
+        CHECK(sum == 999 * 500);
+#if !TESTS_SANITIZED
+        // Our own memory's: it calls operator new. And the pool's list of tasks finds its size.
+        CHECK(made <= static_cast<std::uint64_t>(memory.taken) + 2);
+#endif
+        CHECK(memory.taken >= 999);
+    }
+    CHECK(memory.out == 0);
 }
 
 TEST_CASE("blocks come back from several threads while others are taken") {

@@ -243,3 +243,79 @@ TEST_CASE("status says why nobody got it") {
         CHECK(t.publish(6).status() == status::ok);
     }
 }
+
+namespace {
+
+/// Can be neither copied nor moved.
+struct pinned {
+    pinned(int v, std::string n) : value{v}, name{std::move(n)} {
+        if (v < 0) throw v;
+        ++made;
+    }
+    pinned(const pinned&) = delete;
+    int value;
+    std::string name;
+    std::atomic<int> looked{0};
+    static inline int made = 0;
+};
+
+}  // namespace
+
+TEST_CASE("what is emplaced is made once, where it is kept, and never moved") {
+    pinned::made = 0;
+    manual_executor queue;
+    bus events;
+    auto t = events.topic<pinned>("p");
+    CHECK(t.emplace(1, "nobody").status() == status::no_subscribers);
+    CHECK(pinned::made == 0);
+    int sum = 0;
+    const pinned *seen = nullptr, *kept = nullptr;
+    auto direct = events.subscribe<pinned>("p", [&](const pinned& p) {
+        sum += p.value;
+        seen = &p;
+    });
+    CHECK(t.emplace(1, "direct").handled() == 1);
+    auto queued = events.subscribe<pinned>(
+        "#", {.executor = queue, .capacity = 1}, [&](const message<pinned>& m) {
+            CHECK(&*m == kept);
+            sum += 10 * m->value;
+        });
+    CHECK(t.try_emplace(2, "both").matched() == 2);
+    kept = seen;
+    CHECK(t.try_emplace(3, "full").rejected() == 1);
+    CHECK_THROWS_AS(t.emplace(-1, "throws"), int);
+    queue.run_all();
+    CHECK(sum == 1 + 2 + 3 + 20);
+    CHECK(pinned::made == 3);
+}
+
+TEST_CASE("an aggregate is emplaced member by member") {
+    bus events;
+    auto t = events.topic<quake>("q");
+    double sum = 0;
+    auto direct = events.subscribe<quake>("q", [&](const quake& q) { sum += q.mag; });
+    CHECK(t.emplace("us", 6.5));
+    auto feed = events.subscribe<quake>("q");
+    CHECK(t.emplace("us", 1.0).queued() == 1);
+    CHECK(feed.try_receive()->value().network == "us");
+    CHECK(sum == 7.5);
+}
+
+TEST_CASE("what is emplaced goes where the topic's options say, made once") {
+    pinned::made = 0;
+    bus events;
+    auto t = events.topic<pinned>("p", {.mandatory = true, .unrouted = "lost"});
+    CHECK_THROWS_AS(t.emplace(1, "nobody"), penstock::no_subscribers_error);
+    int sum = 0;
+    auto lost = events.subscribe<pinned>("lost", [&](const pinned& p) { sum += p.value; });
+    CHECK(t.emplace(2, "unrouted"));
+    CHECK(pinned::made == 2);
+    auto full = events.subscribe<pinned>("w", {.capacity = 1});
+    auto room = events.subscribe<pinned>("w", {.capacity = 2});
+    auto whole = events.topic<pinned>("w", {.all_or_none = true});
+    CHECK(whole.try_emplace(3, "in").queued() == 2);
+    CHECK(whole.try_emplace(4, "full").status() == status::full);
+    CHECK(room.try_receive()->value().value == 3);
+    CHECK(!room.try_receive());
+    CHECK(sum == 2);
+}

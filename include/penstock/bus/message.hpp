@@ -9,8 +9,9 @@
 //       store((*m)->place);
 //   }
 //
-// Cost      Copying is an atomic increment, letting go a decrement; moving is free. Memory is used
-//           again (detail/block_pool.hpp) for messages of up to about 1,000 bytes.
+// Cost      Copying is an atomic increment, letting go a decrement; moving is free. Memory is the
+//           bus's (bus/memory_ref.hpp), and used again for messages of up to about 1,000 bytes
+//           (detail/block_pool.hpp).
 // Threads   Distinct messages, also of the same value, from any thread. The value is const: readers
 //           in several threads share it as far as T's const members are safe to share.
 #pragma once
@@ -18,6 +19,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <penstock/bus/detail/block_pool.hpp>
@@ -29,26 +31,35 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
+/// T(args...), or, where T is an aggregate and the compiler insists, T{args...}: made where it is
+/// returned to.
+template <class T, class... Args>
+[[nodiscard]] T built(Args&&... args) {
+    if constexpr (std::is_constructible_v<T, Args...>) {
+        return T(std::forward<Args>(args)...);
+    } else {
+        return T{std::forward<Args>(args)...};
+    }
+}
+
 template <class T>
 struct parcel {
     /// From that pool, if any, and back to it.
-    template <class U>
-    [[nodiscard]] static parcel* made(block_pool* from, const shared_name& where, U&& what) {
-        if (!from || !block_pool::serves(sizeof(parcel), alignof(parcel)))
-            return new parcel{nullptr, where, std::forward<U>(what)};
-        void* const raw = from->take(sizeof(parcel));
+    template <class... Args>
+    [[nodiscard]] static parcel* made(block_pool* from, const shared_name& where, Args&&... what) {
+        void* const raw =
+            from ? from->take<parcel>() : memory_ref{}.allocate(sizeof(parcel), alignof(parcel));
         try {
-            return ::new (raw) parcel{from, where, std::forward<U>(what)};
+            return ::new (raw) parcel{from, where, std::forward<Args>(what)...};
         } catch (...) {
-            from->put(raw, sizeof(parcel));
+            give_back(raw, from);
             throw;
         }
     }
     void free() noexcept {
         block_pool* const to = from_;
-        if (!to) return delete this;
         this->~parcel();
-        to->put(this, sizeof(parcel));
+        give_back(this, to);
     }
     parcel(const parcel&) = delete;
     sys::atomic<std::size_t> readers{1};
@@ -57,11 +68,15 @@ struct parcel {
     T value;
 
 private:
-    template <class U>
-    parcel(block_pool* from, const shared_name& where, U&& what)
-        : topic{where}, value(std::forward<U>(what)), from_{from} {}
+    template <class... Args>
+    parcel(block_pool* from, const shared_name& where, Args&&... what)
+        : topic{where}, value(built<T>(std::forward<Args>(what)...)), from_{from} {}
     ~parcel() {
         if (tracked) tracked->message_gone();
+    }
+    static void give_back(void* raw, block_pool* to) noexcept {
+        if (to) return to->put<parcel>(raw);
+        memory_ref{}.deallocate(raw, sizeof(parcel), alignof(parcel));
     }
     block_pool* const from_;
 };

@@ -16,6 +16,7 @@
 
 #include <penstock/bus/executor.hpp>
 #include <penstock/bus/handler.hpp>
+#include <penstock/bus/memory_ref.hpp>
 #include <penstock/bus/message_key.hpp>
 #include <penstock/channel/overflow.hpp>
 #include <penstock/core/clock.hpp>
@@ -34,6 +35,8 @@ struct bus_options {
     /// Told of every callback that throws, in the thread where it did, by several at once. What it
     /// throws itself is ignored.
     unique_function<void(const failure&)> on_error{};
+    /// Where the messages' memory comes from; it outlives them (bus/memory_ref.hpp).
+    memory_ref memory{};
 };
 
 template <class T>

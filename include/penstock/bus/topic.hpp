@@ -4,6 +4,7 @@
 //   auto strong = events.topic<quake>("quake.us.strong");
 //   published p = strong.publish(quake{"us", 6.1});
 //   if (!p) std::puts(p.status().name());
+//   strong.emplace("us", 6.1);  // made in place, never moved
 //
 // publish hands the value to every subscription that matches, in the order in which they came:
 // direct handlers run here and now, queues take it. It looks nothing up.
@@ -60,15 +61,14 @@ constexpr void check_message() {
     static_assert(!text, "a string literal is an array of char: publish a std::string");
     static_assert(text || (std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T>),
                   "a message's type is a plain value: no reference, const or volatile");
-    static_assert(text || (std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>),
-                  "a message must be movable: publish a std::unique_ptr or std::shared_ptr to it");
+    static_assert(
+        text || std::is_nothrow_destructible_v<T>, "a message's destructor doesn't throw");
 }
 
 /// To each in its own way.
 template <class T>
 [[gnu::noinline]] published publish_in(const registry& home, visitor& v, const roster* who,
                                        envelope<T>& e, const patience& p) {
-    e.use(v.memory());
     tally t;
     if (who)
         for (listener_base* l : *who) {
@@ -85,6 +85,7 @@ template <class T>
 template <class T>
 published publish_as(const publish_options* how, const registry& home, visitor& v,
                      const roster* who, envelope<T>& e, const patience& p) {
+    e.use(v.memory());
     return how && how->all_or_none ? publish_whole(home, v, who, e, p)
                                    : publish_in(home, v, who, e, p);
 }
@@ -142,6 +143,24 @@ template <class T>
     return publish_rest(home, topic, done.begun, value, stop, how);
 }
 
+/// Made where it is seen: in the message, or, where it is only looked at, here. If nobody listens,
+/// nowhere. T need not be movable.
+template <class T, class... Args>
+published emplace_to(const registry& home, const topic_state& to, const sys::stop_token* stop,
+                     Args&&... args) {
+    if (to.listeners.empty()) return refused(home, {});
+    const reading r{home.visits(), to.listeners};
+    visitor& v = r.visit();
+    if (!r.who()) return refused(home, {});
+    if (r.who()->plain()) {
+        const T here = built<T>(std::forward<Args>(args)...);
+        const auto counted = call_all(home.visits(), v, *r.who(), &here, *to.name);
+        return counted > 0 ? told(counted) : refused(home, {});
+    }
+    envelope<T> e{std::in_place, v.memory(), to.name, std::forward<Args>(args)...};
+    return publish_in(home, v, r.who(), e, {stop != no_waiting, stop ? *stop : never_stops});
+}
+
 /// By a name that is only known now: no lock, if it was seen before.
 template <class T>
 published publish_by_name(registry& home, std::string_view name, T&& value,
@@ -191,6 +210,17 @@ public:
     published try_publish(T&& value) const { return routed(value, detail::no_waiting); }
     published try_publish(const T& value) const { return routed(value, detail::no_waiting); }
 
+    /// As publish and try_publish of a T(args...), which is made in place, in the message's own memory,
+    /// and never moved. What its constructor throws is thrown here, and nobody has got it.
+    template <class... Args>
+    published emplace(Args&&... args) const {
+        return made_in_place(&detail::never_stops, std::forward<Args>(args)...);
+    }
+    template <class... Args>
+    published try_emplace(Args&&... args) const {
+        return made_in_place(detail::no_waiting, std::forward<Args>(args)...);
+    }
+
     /// As publish, and says what becomes of it at each subscriber.
     [[nodiscard]] receipt publish_tracked(T value, const sys::stop_token& stop = {}) const {
         auto by = std::make_shared<detail::tracker>();
@@ -214,6 +244,23 @@ private:
           std::shared_ptr<const detail::publish_options> options) noexcept
         : home_{std::move(home)}, state_{&state}, options_{std::move(options)} {}
 
+    template <class... Args>
+    published made_in_place(const sys::stop_token* stop, Args&&... args) const {
+        if (!options_)
+            return detail::emplace_to<T>(*home_, to(), stop, std::forward<Args>(args)...);
+        // It may have to go elsewhere: made before anybody is asked.
+        const detail::reading here{home_->visits()};
+        detail::route::leave(here.visit());  // it is for its memory alone
+        detail::envelope<T> e{
+            std::in_place, here.visit().memory(), to().name, std::forward<Args>(args)...};
+        const auto publish = [&](const detail::topic_state& where) {
+            return detail::publish_to(
+                *home_, where, e, {stop != detail::no_waiting, stop ? *stop : detail::never_stops},
+                options_.get());
+        };
+        const published p = publish(to());
+        return unheard(p) ? elsewhere(publish) : p;
+    }
     template <class V>
     [[gnu::always_inline]] published routed(V& value, const sys::stop_token* stop) const {
         const auto* const how = options_.get();  // looked at where nobody is called directly

@@ -522,6 +522,15 @@ MODEL_PROGRAM("bus: a pool of memory goes with its last block, whoever brings th
     void *const a = pool->take(64), *const b = pool->take(64);
     model::threads([&] { pool->put(a, 64); }, [&] { pool->put(b, 64); }, [&] { pool->orphan(); });
 }
+MODEL_PROGRAM("bus: a pool goes with its last message, also with one that is too big for a block",
+              {}) {
+    struct big {
+        char bytes[2000];
+    };
+    auto* pool = new detail::block_pool;
+    void *const a = pool->take<big>(), *const b = pool->take(64);
+    model::threads([&] { pool->put<big>(a); }, [&] { pool->put(b, 64); }, [&] { pool->orphan(); });
+}
 
 // ---- Receipts ----
 

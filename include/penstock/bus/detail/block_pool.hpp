@@ -9,12 +9,14 @@
 // messages ahead of its readers meets their line once in `spare` messages. What was made stays: the
 // most that were ever under way, and `spare`.
 //
+// A message that is bigger than the biggest kind is a piece of memory of its own, counted here.
+//
 // Orphans. A message may outlive its bus. Who ends the pool counts what is still out; from then on a
 // block that comes back is freed, and the last one takes the pool along.
 //   (R) put's release -> (T) the acquire of who takes: a message ended before its memory is used.
 //
-// Progress  take: wait-free, but for operator new; put: lock-free.
-// Errors    take throws std::bad_alloc.
+// Progress  take: wait-free, but for an allocation (bus/memory_ref.hpp); put: lock-free.
+// Errors    take throws what that throws, and has then changed nothing.
 // Threads   take and orphan by the one who has the record; put by any number.
 #pragma once
 
@@ -22,6 +24,7 @@
 #include <new>
 #include <utility>
 
+#include <penstock/bus/memory_ref.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/sync.hpp>
 
@@ -30,12 +33,33 @@ namespace detail {
 
 class block_pool {
 public:
-    block_pool() = default;
+    explicit block_pool(memory_ref from = {}) noexcept : memory_{from} {}
     block_pool(const block_pool&) = delete;
     block_pool& operator=(const block_pool&) = delete;
 
-    [[nodiscard]] static constexpr bool serves(std::size_t size, std::size_t alignment) noexcept {
-        return size <= kinds * step && alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+    [[nodiscard]] static constexpr bool serves(std::size_t size, std::size_t of) noexcept {
+        return size <= kinds * step && of <= alignment;
+    }
+
+    template <class T>
+    [[nodiscard]] void* take() {
+        if constexpr (serves(sizeof(T), alignof(T))) {
+            return take(sizeof(T));
+        } else {
+            void* const raw = memory_.allocate(sizeof(T), alignof(T));
+            left_.fetch_add(
+                1, std::memory_order_relaxed);  // back by settle, a read-modify-write too
+            return raw;
+        }
+    }
+    template <class T>
+    void put(void* raw) noexcept {
+        if constexpr (serves(sizeof(T), alignof(T))) {
+            put(raw, sizeof(T));
+        } else {
+            memory_.deallocate(raw, sizeof(T), alignof(T));
+            settle(-1);
+        }
     }
 
     [[nodiscard]] void* take(std::size_t size) {
@@ -45,8 +69,8 @@ public:
         if (mine_[kind] && !scarce_) {
             raw = std::exchange(mine_[kind], mine_[kind]->next);
         } else {
+            raw = memory_.allocate((kind + 1) * step, alignment);
             scarce_ = false;
-            raw = ::operator new((kind + 1) * step);
         }
         ++out_;
         return raw;
@@ -57,7 +81,7 @@ public:
         b->next = returned_.load(std::memory_order_relaxed);  // the exchange decides
         for (;;) {
             if (b->next == &ended_) {
-                ::operator delete(raw);
+                deallocate(b);
                 return settle(-1);
             }
             if (returned_.compare_exchange_weak(b->next, b, std::memory_order_release,  // (R), (T)
@@ -71,7 +95,7 @@ public:
         for (block*& all : mine_) free(std::exchange(all, nullptr));
         block* const back =
             returned_.exchange(&ended_, std::memory_order_acquire);  // (T), as collect
-        settle(out_ - free(back));
+        settle(out_ - free(back) - alive);
     }
 
 private:
@@ -81,7 +105,9 @@ private:
     };
     using count = std::ptrdiff_t;
     static constexpr std::size_t step = 64, kinds = 16;
+    static constexpr std::size_t alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
     static constexpr count spare = 32;
+    static constexpr count alive = count{1} << (sizeof(count) * 8 - 2);  // more than can be out
 
     ~block_pool() = default;
 
@@ -96,9 +122,10 @@ private:
         out_ -= n;
         scarce_ = n < spare;
     }
-    static count free(block* all) noexcept {
+    void deallocate(block* b) noexcept { memory_.deallocate(b, (b->kind + 1) * step, alignment); }
+    count free(block* all) noexcept {
         count n = 0;
-        for (; all; ++n) ::operator delete(std::exchange(all, all->next));
+        for (; all; ++n) deallocate(std::exchange(all, all->next));
         return n;
     }
     /// By who ends the pool: so many are out. By who frees one of them: one less.
@@ -107,11 +134,12 @@ private:
         if (left_.fetch_add(change, std::memory_order_acq_rel) + change == 0) delete this;
     }
 
+    const memory_ref memory_;
     block* mine_[kinds] = {};
     count out_ = 0;        // handed out and not collected
     bool scarce_ = false;  // the last time too few had come back
     alignas(cache_line) sys::atomic<block*> returned_{nullptr};
-    sys::atomic<count> left_{0};  // once it has ended
+    sys::atomic<count> left_{alive};  // once it has ended; before: big ones, and `alive`
     static inline block ended_{nullptr, 0};
 };
 

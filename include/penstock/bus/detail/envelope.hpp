@@ -20,12 +20,22 @@ template <class T>
 class envelope : public envelope_base {
 public:
     envelope(T&& mine, const shared_name& topic) noexcept
-        : seen_{&mine}, movable_{&mine}, topic_{&*topic}, shared_topic_{&topic} {}
+        : seen_{&mine}, movable_{&mine}, topic_{&*topic}, shared_topic_{&topic} {
+        static_assert(std::is_move_constructible_v<T>,
+                      "this T can't be moved: emplace it, or publish a std::unique_ptr to it");
+    }
     envelope(const T& theirs, const shared_name& topic) noexcept
         : seen_{&theirs}, topic_{&*topic}, shared_topic_{&topic} {
         static_assert(
             std::is_copy_constructible_v<T>, "this T can't be copied: publish(std::move(x))");
     }
+    /// Made where it is kept: nothing is moved, and T need not be movable.
+    template <class... Args>
+    envelope(std::in_place_t, block_pool& memory, const shared_name& topic, Args&&... args)
+        : message_{parcel<T>::made(&memory, topic, std::forward<Args>(args)...)},
+          seen_{&message_.value()},
+          topic_{&*topic},
+          memory_{&memory} {}
     explicit envelope(message<T>&& m) noexcept
         : message_{std::move(m)}, seen_{&message_.value()}, topic_{&message_.topic()} {}
     envelope(const envelope&) = delete;
@@ -56,7 +66,7 @@ public:
         if (!tracked_ && !(message_ && message_.parcel_->tracked)) return share();
         if constexpr (std::is_copy_constructible_v<T>) {
             const message<T>& m = share();
-            return message<T>{parcel<T>::made(nullptr, m.parcel_->topic, m.value())};
+            return message<T>{parcel<T>::made(memory_, m.parcel_->topic, m.value())};
         } else {
             return {};
         }
@@ -72,7 +82,8 @@ public:
 
 private:
     parcel<T>* made() {
-        if (movable_) return parcel<T>::made(memory_, *shared_topic_, std::move(*movable_));
+        if constexpr (std::is_move_constructible_v<T>)
+            if (movable_) return parcel<T>::made(memory_, *shared_topic_, std::move(*movable_));
         if constexpr (std::is_copy_constructible_v<T>) {
             return parcel<T>::made(memory_, *shared_topic_, *seen_);
         } else {

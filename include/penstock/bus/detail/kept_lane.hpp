@@ -103,6 +103,7 @@ private:
         const bool ours = topic.empty() ? whole_ : by_.matches(topic);
         const shared_name name = name_of(topic);
         envelope<T> e{std::move(*d), name};
+        e.use(visitor::top()->memory());  // of who takes it, inside his gate
         taken<T> t{e.share(), nullptr, ours};
         t.claim = new delivery<T>(std::move(d));
         return t;

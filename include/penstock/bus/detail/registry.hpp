@@ -25,7 +25,6 @@
 #include <utility>
 #include <vector>
 
-#include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/group_list.hpp>
 #include <penstock/bus/detail/in_order.hpp>
 #include <penstock/bus/detail/listener.hpp>
@@ -43,12 +42,14 @@ namespace detail {
 
 class registry {
 public:
-    explicit registry(bus_options&& options) : on_error_{std::move(options.on_error)} {}
+    explicit registry(bus_options&& o)
+        : visitors_{std::make_shared<visitors>(o.memory)}, on_error_{std::move(o.on_error)} {}
     registry(const registry&) = delete;
     registry& operator=(const registry&) = delete;
     ~registry() {
         while (zombies_) zombies_ = std::move(zombies_->next_retired);
         while (newest_) delete std::exchange(newest_, newest_->made_before);
+        visitors_->end_memory();
     }
 
     /// Excludes other changes; after it, unlocked, what nobody reads any more is freed.
@@ -272,13 +273,12 @@ private:
         if (found_.empty()) return nullptr;
         put_in_order(found_);
         roster* r = roster::made(found_.size());
-        listener_base** at = r->begin();
-        for (listener_base* l : found_) *at++ = l;
+        std::uninitialized_copy(found_.begin(), found_.end(), r->begin());
         r->judge();
         return r;
     }
 
-    const std::shared_ptr<visitors> visitors_ = std::make_shared<visitors>();
+    const std::shared_ptr<visitors> visitors_;
     sys::mutex mutex_;
     topic_state* newest_ = nullptr;
     topic_table topics_;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include <penstock/bus/detail/block_pool.hpp>
 #include <penstock/core/cache_line.hpp>
@@ -48,12 +49,10 @@ public:
     [[nodiscard]] const visitor* below() const noexcept { return below_; }
     [[nodiscard]] const visitors* home() const noexcept { return home_; }
     /// Where its messages come from.
-    [[nodiscard]] block_pool& memory() {
-        if (!memory_) memory_ = new block_pool;
-        return *memory_;
-    }
-    ~visitor() {
-        if (memory_) memory_->orphan();
+    [[nodiscard]] block_pool& memory() { return memory_ ? *memory_ : begin_memory(); }
+    ~visitor() { end_memory(); }
+    void end_memory() noexcept {
+        if (memory_) std::exchange(memory_, nullptr)->orphan();
     }
     /// No two that are in use have the same.
     [[nodiscard]] unsigned number() const noexcept { return number_; }
@@ -75,6 +74,7 @@ private:
         /// The one to use next, if known.
         [[nodiscard]] visitor*& next() noexcept { return top ? top->above_ : first; }
     };
+    block_pool& begin_memory();
     static at_hand& mine() noexcept { return sys::per_thread<visitor, at_hand>(); }
 
     visitors* const home_;

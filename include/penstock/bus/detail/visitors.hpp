@@ -37,7 +37,7 @@ namespace detail {
 
 class visitors : public std::enable_shared_from_this<visitors> {
 public:
-    visitors() = default;
+    explicit visitors(memory_ref messages = {}) noexcept : messages_{messages} {}
     visitors(const visitors&) = delete;
     visitors& operator=(const visitors&) = delete;
     ~visitors() {
@@ -62,6 +62,13 @@ public:
             give_back(v);
     }
 
+    /// The bus has gone, so nobody publishes: what is kept to be used again is not.
+    void end_memory() noexcept {
+        for (visitor* v = first_.load(std::memory_order_relaxed); v;
+             v = v->next_)  // after them all
+            v->end_memory();
+    }
+
     /// How they announce, and how to look for it.
     [[nodiscard]] const handshake& by() const noexcept { return by_; }
 
@@ -83,6 +90,8 @@ public:
     [[nodiscard]] wait_graph& graph() noexcept { return graph_; }
 
 private:
+    friend class visitor;
+
     /// The records of one thread, while it runs: those that stand above the topmost one in use, and
     /// the others here, by bus.
     struct belongings {
@@ -179,8 +188,14 @@ private:
     sys::atomic<visitor*> first_{nullptr};
     sys::atomic<unsigned> count_{0};
     const handshake by_{};
+    const memory_ref messages_;
     wait_graph graph_;
 };
+
+[[gnu::noinline, gnu::cold]] inline block_pool& visitor::begin_memory() {
+    memory_ = new block_pool{home_->messages_};
+    return *memory_;
+}
 
 }  // namespace detail
 }  // namespace penstock::inline PENSTOCK_ABI

@@ -33,20 +33,17 @@ public:
 
     stream_state& declare(const std::string& name, const stream_type& type) {
         check_name(name);
+        if (usable()) {
+            std::lock_guard lock{append_mutex_};
+            if (stream_state* const there = find(name, type)) return *there;
+        }
         stream_entry s{.name = name, .type = type};
         s.id = 1;  // for its size
         byte_writer payload;
         s.write(payload);
         std::unique_lock lock{append_mutex_, std::defer_lock};
         declared(enter(lock, format::record_type::stream, payload.bytes().size()));
-        if (const stream_entry* there = known_.stream(name)) {
-            if (there->type != type)
-                throw std::invalid_argument{
-                    "penstock: stream \"" + name + "\" of " + path() + " holds " +
-                    there->type.spelled() + ", not " + type.spelled() +
-                    ": open it with that type, or give the new one a stream of its own"};
-            return *streams_[there->id - 1u];
-        }
+        if (stream_state* const there = find(name, type)) return *there;
         if (known_.streams.size() >= 0xFFFF) throw std::length_error{"penstock: too many streams"};
         s.id = static_cast<std::uint16_t>(known_.streams.size() + 1);
         s.first = writer_.end();
@@ -69,18 +66,16 @@ public:
     group_entry declare(const stream_state& stream, const std::string& name,
                         std::uint32_t prefetch) {
         check_name(name);
+        if (usable()) {
+            std::lock_guard lock{append_mutex_};
+            if (const group_entry* const there = find(stream, name, prefetch)) return *there;
+        }
         group_entry g{.stream = stream.id, .name = name};
         byte_writer payload;
         g.write(payload);
         std::unique_lock lock{append_mutex_, std::defer_lock};
         declared(enter(lock, format::record_type::group, payload.bytes().size()));
-        for (group_entry& there : known_.groups) {
-            if (there.stream == stream.id && there.name == name) {
-                check_snapshot(8 * there.more_for(prefetch));
-                there.allow(prefetch);
-                return there;
-            }
-        }
+        if (const group_entry* const there = find(stream, name, prefetch)) return *there;
         g.id = static_cast<std::uint32_t>(known_.groups.size() + 1);
         g.low = known_.streams[stream.id - 1u].first;
         check_snapshot(24 + name.size() + 8 * std::uint64_t{prefetch});
@@ -131,6 +126,32 @@ protected:
     std::uint64_t cursors_set_ = 0;  // seeks and new groups
 
 private:
+    /// What is declared already needs no space: on a full disk a journal opens, so that its messages
+    /// can be taken and trimmed.
+    [[nodiscard]] bool usable() const noexcept {
+        return !closed() && !done().failed() && !reserved_by_me();
+    }
+    // With append_mutex_ held:
+    stream_state* find(const std::string& name, const stream_type& type) {
+        const stream_entry* const there = known_.stream(name);
+        if (!there) return nullptr;
+        if (there->type != type)
+            throw std::invalid_argument{
+                "penstock: stream \"" + name + "\" of " + path() + " holds " +
+                there->type.spelled() + ", not " + type.spelled() +
+                ": open it with that type, or give the new one a stream of its own"};
+        return streams_[there->id - 1u].get();
+    }
+    const group_entry* find(const stream_state& stream, const std::string& name,
+                            std::uint32_t prefetch) {
+        for (group_entry& there : known_.groups) {
+            if (there.stream != stream.id || there.name != name) continue;
+            check_snapshot(8 * there.more_for(prefetch));
+            there.allow(prefetch);
+            return &there;
+        }
+        return nullptr;
+    }
     [[nodiscard]] bool fits_snapshot(std::uint64_t more) const {
         return known_.largest_snapshot() + more <= writer_.largest_snapshot();
     }

@@ -2,6 +2,7 @@
 // What is in a journal, record by record; a torn tail and damage are shown and said.
 //
 //   journal_dump DIRECTORY     without one: a small journal of its own, torn on purpose
+// Prints: 1:0000d8  message  stream 1, 6 bytes.torn tail: 112 bytes at 000100 were never promised
 #include <cstdio>
 #include <filesystem>
 #include <fstream>

@@ -83,6 +83,7 @@ struct history {
     std::size_t promised = 0;  // so many of them must be there after power loss,
     std::size_t returned = 0;  // and after a kill
     bool trimmed = false;      // messages that were accepted may be gone
+    bool dropped = false;      // and the oldest that were not
 
     [[nodiscard]] content after(std::size_t n) const {
         content c;
@@ -106,7 +107,7 @@ struct history {
             if (!trimmed || there.size() >= all.size()) continue;
             const auto gone = static_cast<std::ptrdiff_t>(all.size() - there.size());
             for (auto id = all.begin(); id != all.begin() + gone; ++id)
-                if (std::count(c.waiting[s].begin(), c.waiting[s].end(), *id) > 0) return false;
+                if (std::erase(c.waiting[s], *id) > 0 && !dropped) return false;
             all.erase(all.begin(), all.begin() + gone);
         }
         return c == found;
@@ -115,10 +116,11 @@ struct history {
 
 /// A file system's journal, opened, with its queues and groups.
 struct shop {
-    shop(disk& files, sync policy, bool skip_damage = false)
+    shop(disk& files, sync policy, bool skip_damage = false, const penstock::retention& limit = {})
         : books{"j",
                 {.sync = policy,
                  .segment_bytes = room,
+                 .retention = limit,
                  .skip_damage = skip_damage,
                  .clock = time,
                  .files = files}} {

@@ -17,7 +17,11 @@ namespace crash {
 struct script {
     penstock::sync policy;
     const char* actions;
+    penstock::retention limit{};
 };
+inline constexpr penstock::retention rejects{.bytes = 3 * room, .unread = penstock::unread::reject};
+inline constexpr penstock::retention drops{
+    .bytes = 3 * room, .unread = penstock::unread::drop_oldest};
 
 inline constexpr script scripts[]{
     {sync::every_append, "ssSbai"},                        // appends, by one and several
@@ -37,6 +41,8 @@ inline constexpr script scripts[]{
     {sync::manual, "SSSSaaaaSSSSyTSSSSSSSSTSSSPSSKyTSS"},
     {sync::interval, "sSwSSSmSwmSaatSPSSwsSmKSwSP"},
     {sync::manual, "BBBBBaaatttyxaaaaBTBBPBBBxaTBBB"},
+    {sync::every_append, "SSSSSSSSSSSaaaaaSSSSmSSaaaSSRSS", rejects},
+    {sync::process_crash, "SSSSSSSSSSSSSaaSSSSSSmSSPSSaaSSSKSSS", drops},
 };
 
 /// A script of that many actions.
@@ -58,8 +64,10 @@ inline penstock::sync drawn_policy(std::mt19937_64& random) {
 inline void run_scripts(walk_options options, std::size_t drawn, tally& counts) {
     for (const script& s : scripts) {
         if (options.once && counts.violations > 0) return;
+        options.limit = s.limit;
         walk{s.policy, options, counts}.run(s.actions);
     }
+    options.limit = {};
     std::mt19937_64 random{options.seed};
     while (drawn-- > 0 && !(options.once && counts.violations > 0)) {
         options.seed = random();

@@ -33,12 +33,15 @@ struct walk_options {
     bool in_order = false;  // instead: only what disks do that write in order
     bool once = false;      // until the first violation
     bool quiet = false;     // no crashes
+    penstock::retention limit{};
 };
 
 class walk {
 public:
     walk(sync policy, const walk_options& options, tally& counts)
         : policy_{policy}, options_{options}, counts_{counts}, random_{options.seed} {
+        h_.trimmed = options.limit.bytes > 0;
+        h_.dropped = options.limit.unread == penstock::unread::drop_oldest;
         begin({});
     }
 
@@ -67,7 +70,7 @@ private:
         files_->on_step = [this](const char* step) { point(step); };
     }
     void open() {
-        shop_ = std::make_unique<shop>(*files_, policy_);
+        shop_ = std::make_unique<shop>(*files_, policy_, false, options_.limit);
         // All that is found at an opening is relied on from then on.
         h_.promised = h_.returned = h_.units.size();
         check_promise();
@@ -149,7 +152,8 @@ private:
             failed_ = true;  // it may be there or not
         } else {
             h_.units.pop_back();
-            if (s != status::failed) throw std::logic_error{"refused"};
+            const bool full = s == status::full && options_.limit.bytes > 0;
+            if (s != status::failed && !full) throw std::logic_error{"refused"};
         }
     }
     void send(int stream, std::size_t size) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -334,4 +336,266 @@ TEST_CASE(
     REQUIRE(left);
     CHECK(left.info().id + 40 * 1024 > end - 16 * 1024);
     CHECK(left.info().id < end - 40 * 1024 + 16 * 1024);
+}
+
+namespace {
+constexpr std::uint64_t one_segment = 16 * 1024;
+
+/// Twice as large as an accept.
+struct wide {
+    std::uint64_t value = 0;
+    std::uint64_t more[9]{};
+    wide(std::uint64_t v) noexcept : value{v} {}
+    operator std::uint64_t() const noexcept { return value; }
+};
+void fill(durable_queue<wide>& q, std::uint64_t from, std::uint64_t to) {
+    for (; from < to; ++from) REQUIRE(q.send(from));
+}
+
+std::uint64_t disk_use(const std::string& path) {
+    std::uint64_t n = 0;
+    for (const auto& f : fs::directory_iterator{path})
+        if (f.path().filename() != "lock") n += f.file_size();
+    return n;
+}
+journal_options with(const retention& r) {
+    return {.sync = sync::process_crash, .segment_bytes = one_segment, .retention = r};
+}
+}  // namespace
+
+TEST_CASE(
+    "at its limit a journal lets go of what all have accepted, and takes a segment more at most") {
+    scratch dir;
+    const std::uint64_t most = 8 * one_segment;
+    journal j{dir.path("j"), with({.bytes = most})};
+    durable_queue<wide> q{j, "q"}, quiet{j, "quiet"};
+    auto g = q.group("g", {.prefetch = 16});
+    (void)quiet.group("never", {.prefetch = 16});
+    std::uint64_t largest = 0;
+    for (std::uint64_t i = 0; i < 5'000; ++i) {
+        REQUIRE(q.send(i));
+        auto d = g.try_receive();
+        REQUIRE(*d == i);
+        REQUIRE(d.accept());
+        if (i % 20 != 0) continue;
+        largest = std::max(largest, disk_use(j.path()));
+        if (i % 200 == 0) REQUIRE(j.maintain());
+    }
+    CHECK(largest >= most - one_segment);  // for replay it keeps what the limit allows
+    CHECK(largest <= most + one_segment);
+    CHECK(g.lagged() == 0);
+}
+
+TEST_CASE("unread at the limit, by reject: full, nothing is lost, and it goes on after accepts") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 4 * one_segment, .unread = unread::reject})};
+    durable_queue<wide> q{j, "q"};
+    std::uint64_t sent = 0, read = 0;
+    while (q.send(sent)) ++sent;
+    CHECK(q.send(sent) == status::full);  // nobody reads it yet
+    CHECK(q.reserve(sizeof(wide)).status() == status::full);
+    CHECK(q.send_all(std::vector<wide>(2, sent)) == status::full);
+    CHECK(sent > 350);
+    auto g = q.group("g", {.prefetch = 16});
+    CHECK(q.send(sent) == status::full);
+    for (int round = 0; round < 20; ++round) {
+        const std::uint64_t until = read + sent / 5;
+        while (read < until) {
+            auto d = g.try_receive();
+            if (!d) break;
+            CHECK(*d == read++);
+            REQUIRE(d.accept());
+        }
+        while (q.send(sent)) ++sent;
+        CHECK(q.send(sent) == status::full);
+        CHECK(disk_use(j.path()) <= (4 + 1) * one_segment);
+    }
+    CHECK(sent > 1500);
+    while (auto d = g.try_receive()) {
+        CHECK(*d == read++);
+        REQUIRE(d.accept());
+    }
+    CHECK(read == sent);
+    CHECK(j.failure().empty());
+}
+
+TEST_CASE(
+    "unread at the limit, by reject: a transaction that accepts goes on, one that only sends is refused") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 3 * one_segment, .unread = unread::reject})};
+    durable_queue<wide> q{j, "q"};
+    auto g = q.group("g", {.prefetch = 16});
+    std::uint64_t sent = 0;
+    while (q.send(sent)) ++sent;
+    CHECK(j.transact([&](auto& t) { t.send(q, sent); }) == status::full);
+    const std::uint64_t before = j.appended();
+    while (j.appended() < before + one_segment) {
+        auto d = g.try_receive();
+        REQUIRE(d);
+        REQUIRE(j.transact([&](auto& t) {
+            t.send(q, sent);
+            t.accept(d);
+        }));
+    }
+}
+
+TEST_CASE(
+    "unread at the limit, by block: senders wait for the accept that makes room, or for the close") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 3 * one_segment})};
+    durable_queue<wide> q{j, "q"}, other{j, "other"};
+    auto g = q.group("g", {.prefetch = 16});
+    auto h = other.group("h", {.prefetch = 16});
+    constexpr std::uint64_t count = 2000;
+    status end = status::ok;
+    std::thread sender{[&] {
+        for (std::uint64_t i = 0; end; ++i) {
+            end = q.send(i);
+            // The last of it may lie anywhere before the cut.
+            if (i % 100 == 0 && end) end = other.send(i);
+        }
+    }};
+    std::uint64_t largest = 0;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        auto d = g.receive();
+        REQUIRE(d);
+        CHECK(*d == i);
+        REQUIRE(d.accept());
+        if (i % 100 != 0) continue;
+        auto e = h.receive();
+        CHECK(*e == i);
+        REQUIRE(e.accept());
+        largest = std::max(largest, disk_use(j.path()));
+    }
+    CHECK(largest <= (3 + 1) * one_segment);
+    j.close();  // also where it waits
+    sender.join();
+    CHECK(end == status::closed);
+}
+
+TEST_CASE(
+    "unread at the limit, by block: a stream that nobody reads is waited for until it has a group") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 3 * one_segment})};
+    durable_queue<wide> q{j, "q"};
+    std::atomic<std::uint64_t> sent{0};
+    std::thread sender{[&] {
+        while (q.send(wide{sent})) ++sent;
+    }};
+    while (j.appended() < 2 * one_segment) std::this_thread::yield();
+    auto g = q.group("g");
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+        auto d = g.receive();
+        REQUIRE(*d == i);
+        REQUIRE(d.accept());
+    }
+    j.close();
+    sender.join();
+    CHECK(sent >= 1000);
+}
+
+TEST_CASE(
+    "unread at the limit, by drop_oldest: the group that is behind is told how many it lost") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 4 * one_segment, .unread = unread::drop_oldest})};
+    durable_queue<wide> q{j, "q"}, unread_stream{j, "unread"};
+    auto fast = q.group("fast", {.prefetch = 16}), slow = q.group("slow", {.prefetch = 16});
+    REQUIRE(unread_stream.send(1));
+    REQUIRE(q.send(0));
+    auto held = slow.try_receive();  // out when it is overtaken
+    CHECK(*held == 0);
+    std::uint64_t sent = 1, read = 0;
+    for (int round = 0; round < 10; ++round) {
+        for (int n = 0; n < 150; ++n) REQUIRE(q.send(sent++));
+        while (auto d = fast.try_receive()) {
+            CHECK(*d == read++);
+            REQUIRE(d.accept());
+        }
+        CHECK(disk_use(j.path()) <= (4 + 1) * one_segment);
+    }
+    CHECK(fast.lagged() == 0);
+    CHECK(read == sent);
+    CHECK(held.accept() == status::closed);
+    const std::uint64_t lost = slow.lagged();
+    CHECK(lost > 500);
+    std::uint64_t next = lost;  // exactly so many are gone
+    while (auto d = slow.try_receive()) {
+        CHECK(*d == next++);
+        REQUIRE(d.accept());
+    }
+    CHECK(next == sent);
+    CHECK(slow.lagged() == lost);
+    CHECK(j.report().damage.empty());
+    CHECK(unread_stream.group("late", {.prefetch = 16}).try_receive().status() == status::empty);
+}
+
+TEST_CASE(
+    "what is older than the age goes when a segment begins or by maintain, unread only by drop_oldest") {
+    for (const unread policy : {unread::block, unread::drop_oldest}) {
+        scratch dir;
+        faulty_files files;
+        files.time = 1'000'000'000'000;
+        journal j{dir.path("j"),
+                  {.sync = sync::process_crash,
+                   .segment_bytes = one_segment,
+                   .retention = {.age = std::chrono::hours{1}, .unread = policy},
+                   .files = files}};
+        durable_queue<wide> q{j, "q"};
+        auto g = q.group("g");
+        fill(q, 0, 800);
+        CHECK(segments_in(j.path()) > 4);
+        files.time += 3'000'000'000'000;
+        REQUIRE(j.maintain());
+        CHECK(g.lagged() == 0);
+        files.time += 1'000'000'000'000;
+        fill(q, 800, 810);
+        REQUIRE(j.maintain());
+        if (policy == unread::block) {
+            for (std::uint64_t i = 0; i < 800; ++i) {
+                auto d = g.try_receive();
+                REQUIRE(*d == i);
+                REQUIRE(d.accept());
+            }
+            REQUIRE(j.maintain());
+            CHECK(g.lagged() == 0);
+            REQUIRE(g.seek(seek_to::begin));
+        } else {
+            CHECK(g.lagged() == *g.try_receive());
+        }
+        // The last segment that has something old has something young too.
+        const std::uint64_t first = *g.try_receive();
+        CHECK(first > 600);
+        CHECK(first <= 800);
+    }
+}
+
+TEST_CASE("at the limit a seek that goes back first keeps what it goes back to") {
+    scratch dir;
+    journal j{dir.path("j"), with({.bytes = 3 * one_segment, .unread = unread::reject})};
+    durable_queue<wide> q{j, "q"};
+    auto g = q.group("g");
+    std::uint64_t sent = 0;
+    while (q.send(sent)) ++sent;
+    REQUIRE(g.seek(seek_to::end));  // all of it may go
+    REQUIRE(g.seek(seek_to::begin));
+    CHECK(q.send(sent) == status::full);
+    CHECK(*g.try_receive() == 0);
+}
+
+TEST_CASE("a journal that was opened with a lower limit than it holds gets there") {
+    scratch dir;
+    {
+        journal j{dir.path("j"), with({})};
+        durable_queue<wide> q{j, "q"};
+        (void)q.group("g");
+        fill(q, 0, 1500);
+        CHECK(disk_use(j.path()) > 8 * one_segment);
+    }
+    journal j{dir.path("j"), with({.bytes = 3 * one_segment, .unread = unread::drop_oldest})};
+    durable_queue<wide> q{j, "q"};
+    fill(q, 1500, 1900);
+    CHECK(disk_use(j.path()) <= 4 * one_segment);
+    auto g = q.group("g");
+    const std::uint64_t lost = g.lagged();
+    CHECK(*g.try_receive() == lost);
 }

@@ -10,13 +10,14 @@
 // Cost      See durable/journal.hpp. No allocation an append for a T whose bytes are there already
 //           (trivially copyable, strings); others are encoded into a buffer first.
 // Threads   Everything may be called by any number of threads at once.
-// Errors    send: too_large, no_space (try again when there is space), closed, failed (the message
-//           may or may not be there after reopening). Throws what the codec throws, before anything
+// Errors    send: too_large, no_space (try again when there is space), full (at the limit of
+//           journal_options::retention by unread::reject), closed, failed (the message may or may
+//           not be there after reopening). Throws what the codec throws, before anything
 //           is appended. Constructors throw as the journal's does, and std::invalid_argument when
 //           the stream holds another type.
 // Order     One order for all senders; each group sees it. At least once: what was handed out and
 //           not accepted comes again.
-// Bound     The disk. Accepted messages leave it by trim().
+// Bound     journal_options::retention, or the disk. Accepted messages leave it by trim(), and by that.
 #pragma once
 
 #include <cstddef>

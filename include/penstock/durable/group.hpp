@@ -74,6 +74,11 @@ public:
         return {*this, stop, where};
     }
 
+    /// How many messages unread::drop_oldest (durable/options.hpp) has taken from this group, before it read
+    /// or before it accepted them, since the journal was opened. Deliveries among them that were out:
+    /// their accept answers closed.
+    [[nodiscard]] std::uint64_t lagged() const { return state_->lagged(); }
+
     /// Whether try_receive would find something now; another member may be faster.
     [[nodiscard]] bool ready() { return state_->ready(); }
     /// Where members wait: it tells one of them of each message, all of an end. For who waits in a way

@@ -36,6 +36,7 @@
 #include <penstock/durable/detail/group_state.hpp>
 #include <penstock/durable/detail/journal_core.hpp>
 #include <penstock/durable/detail/offset_wait.hpp>
+#include <penstock/durable/detail/retention.hpp>
 #include <penstock/durable/options.hpp>
 #include <penstock/durable/report.hpp>
 #include <penstock/durable/transaction.hpp>
@@ -48,7 +49,8 @@ class journal {
 public:
     /// Opens the journal in that directory, creates it where there is none.
     explicit journal(std::string path, const journal_options& options = {})
-        : core_{std::make_shared<detail::journal_core>(std::move(path), options)} {}
+        : core_{std::make_shared<detail::journal_core>(
+              std::move(path), options, &detail::retention_steps::make_space)} {}
     journal(journal&&) noexcept = default;
     journal& operator=(journal&& other) noexcept {
         close();
@@ -90,7 +92,8 @@ public:
 
     /// Gives up the segments whose messages every group has accepted, but for what is to be kept;
     /// answers how many. Two of them are kept as files to be used again, the others are removed. A
-    /// stream without a group keeps everything. Nothing is removed but by this call.
+    /// stream without a group keeps everything. Nothing is removed but by this call, and by
+    /// journal_options::retention.
     result<std::uint64_t> trim(const keep& for_replay = {}) {
         if (core_->reserved_by_me()) return status::would_block_self;
         std::uint64_t needed = std::numeric_limits<std::uint64_t>::max();

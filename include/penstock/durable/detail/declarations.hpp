@@ -90,7 +90,7 @@ public:
         const auto end = writer_.end();
         lock.unlock();
         declared(make_safe(end));
-        readers().notify(0, false);
+        readers().notify(0, true);  // also those who wait for their stream to get a group
         return made;
     }
 

@@ -147,6 +147,12 @@ public:
         return low_water_without(last_);
     }
 
+    /// How many messages a limit has taken from it (detail/retention.hpp).
+    [[nodiscard]] std::uint64_t lagged() {
+        std::lock_guard lock{mutex_};
+        return lagged_;
+    }
+
     /// Goes on at that offset, or at the first message behind it. What is out is forgotten.
     status seek(std::uint64_t to) {
         std::uint64_t end = 0;
@@ -181,6 +187,7 @@ public:
 
 private:
     friend class group_batches;
+    friend class retention_steps;
     enum class state : std::uint8_t { out, released, accepted };
     struct entry {
         std::uint64_t offset = 0;
@@ -238,6 +245,7 @@ private:
     std::uint64_t first_ = 0;
     std::uint64_t last_ = 0;
     std::size_t released_ = 0;
+    std::uint64_t lagged_ = 0;
 
     waiter waiting_;
 };

@@ -33,8 +33,12 @@ struct accept_payload {
 
 class journal_core final : public declarations {
 public:
-    journal_core(std::string path, const journal_options& options)
-        : declarations{std::move(path), options} {
+    /// `keep_to_limits`: detail/retention.hpp's, of journals that may have some.
+    using space_maker = status (*)(journal_core&, space_for, std::uint64_t);
+    journal_core(std::string path, const journal_options& options,
+                 space_maker keep_to_limits = nullptr)
+        : declarations{std::move(path), options}, keep_to_limits_{keep_to_limits} {
+        if (options.retention.bytes > 0) space_ = &space_watch::in(readers());
         start_helper();
     }
     ~journal_core() { close(); }
@@ -72,6 +76,7 @@ public:
         if (const status s = settle(payload); !s) return s;
         writer_.put({.type = format::record_type::accept}, std::as_bytes(std::span{&payload, 1}));
         known_.group(payload.group)->accept(payload.offset, payload.low);
+        passed(payload.group, payload.low);
         end = writer_.end();
         return status::ok;
     }
@@ -85,13 +90,17 @@ public:
                    std::uint64_t& end) {
         std::unique_lock lock{append_mutex_, std::defer_lock};
         const format::record_header h{.type = format::record_type::several};
-        if (const status s = enter(lock, h.type, records.size()); !s) return s;
+        const space_for who = accepts.empty() ? space_for::message : space_for::record;
+        if (const status s = enter(lock, h.type, records.size(), who); !s) return s;
         for (const stream_state* const s : sent_to) {
             if (s->closed.load(std::memory_order_relaxed)) return status::closed;  // by the mutex
         }
         if (const status s = settle(); !s) return s;
         writer_.put(h, records);
-        for (const accept_payload& a : accepts) known_.group(a.group)->accept(a.offset, a.low);
+        for (const accept_payload& a : accepts) {
+            known_.group(a.group)->accept(a.offset, a.low);
+            passed(a.group, a.low);
+        }
         end = writer_.end();
         return status::ok;
     }
@@ -111,6 +120,7 @@ public:
         move(payload.low);
         writer_.put({.type = format::record_type::seek}, std::as_bytes(std::span{&payload, 1}));
         known_.group(group)->seek(payload.low);
+        if (space_) space_->changed();
         end = writer_.end();
         return status::ok;
     }
@@ -119,7 +129,9 @@ public:
     /// or gives up.
     status reserve(const stream_state& stream, std::uint64_t bytes, std::span<std::byte>& room) {
         std::unique_lock lock{append_mutex_, std::defer_lock};
-        if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
+        if (const status s = enter(lock, format::record_type::message, bytes, space_for::message);
+            !s)
+            return s;
         if (stream.closed.load(std::memory_order_relaxed)) return status::closed;  // by the mutex
         room = {writer_.room(), static_cast<std::size_t>(bytes)};
         reserved_by_.store(me(), std::memory_order_relaxed);  // read as equal by this thread only
@@ -168,8 +180,10 @@ public:
     using journal_end::close;
 
     /// Gives up segments before the one that holds `needed`, which was found out when `cursors_set`
-    /// was as groups() said: since then nobody may have gone back.
-    status trim(std::uint64_t needed, std::uint64_t cursors_set, std::uint64_t& removed) {
+    /// was as groups() said: since then nobody may have gone back. `unread_too`: also of streams that
+    /// no group reads.
+    status trim(std::uint64_t needed, std::uint64_t cursors_set, std::uint64_t& removed,
+                bool unread_too = false) {
         // Before a segment goes, the snapshot and the accepts that replace it are on disk.
         std::unique_lock lock{append_mutex_};
         const auto end_of_accepts = writer_.end();
@@ -181,19 +195,48 @@ public:
         for (const stream_entry& s : known_.streams) {  // without a group it keeps all it has
             const bool read = std::any_of(known_.groups.begin(), known_.groups.end(),
                                           [&](const group_entry& g) { return g.stream == s.id; });
-            if (!read) needed = std::min(needed, s.first);
+            if (!read && !unread_too) needed = std::min(needed, s.first);
         }
         const auto end = std::min(needed / segment_bytes(), done().synced() / segment_bytes());
-        return give_up_segments(end, removed) ? status::failed : status::ok;
+        const bool trouble = static_cast<bool>(give_up_segments(end, removed));
+        if (space_ && removed > 0) space_->changed();
+        return trouble ? status::failed : status::ok;
+    }
+
+    /// While segments before `cut` are there: waits until that group has accepted all before `low`, or for
+    /// another reason to look again; group 0: for that only. `cursors_set` as for trim.
+    status wait_for_space(std::uint64_t cut, std::uint32_t group, std::uint64_t low,
+                          std::uint64_t cursors_set) {
+        std::uint32_t turn = 0;
+        {
+            std::lock_guard lock{append_mutex_};
+            const group_entry* const g = known_.group(group);
+            if (cursors_set != cursors_set_ || segments().oldest() >= cut || (g && g->low >= low))
+                return status::ok;
+            turn = space_->expect(group, low);
+        }
+        space_->wait(turn, [this] { return closed() || done().failed(); });
+        return done().failed() ? status::failed : status::ok;
     }
 
 private:
+    status make_space(space_for who, std::uint64_t excess) override {
+        return keep_to_limits_ ? keep_to_limits_(*this, who, excess) : status::ok;
+    }
+    /// By the append mutex.
+    void passed(std::uint32_t group, std::uint64_t low) noexcept {
+        if (space_) space_->passed(group, low);
+    }
+
     template <class Write>
     status append(const stream_state& stream, std::uint64_t bytes, Write&& write) {
         std::uint64_t end = 0;
         {
             std::unique_lock lock{append_mutex_, std::defer_lock};
-            if (const status s = enter(lock, format::record_type::message, bytes); !s) return s;
+            if (const status s =
+                    enter(lock, format::record_type::message, bytes, space_for::message);
+                !s)
+                return s;
             if (stream.closed.load(std::memory_order_relaxed))
                 return status::closed;  // by the mutex
             write();
@@ -208,6 +251,9 @@ private:
         reserved_by_.store(nullptr, std::memory_order_relaxed);  // read as equal by nobody
         append_mutex_.unlock();
     }
+
+    const space_maker keep_to_limits_;
+    space_watch* space_ = nullptr;  // when there is a limit
 };
 
 }  // namespace detail

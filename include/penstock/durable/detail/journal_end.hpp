@@ -14,6 +14,7 @@
 //           once. Mutexes are taken in the order: append, groups, then the small ones inside.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,6 +31,7 @@
 #include <penstock/durable/detail/recover.hpp>
 #include <penstock/durable/detail/segment_cache.hpp>
 #include <penstock/durable/detail/segment_supply.hpp>
+#include <penstock/durable/detail/space_watch.hpp>
 #include <penstock/durable/detail/writer.hpp>
 #include <penstock/durable/detail/writer_lock.hpp>
 #include <penstock/durable/options.hpp>
@@ -101,6 +103,7 @@ public:
         if (s && options_.sync == sync::interval && done_.appended() > done_.synced() &&
             (interval_passed() || done_.appended() - done_.synced() >= options_.interval.bytes))
             s = sync_to(done_.appended());
+        if (s && limited()) s = make_space(space_for::nobody, segments_too_many(true));
         if (done_.failed()) return status::failed;
         if (!s || !t) return s;
         return t.no_space() ? status::no_space : status::failed;
@@ -150,14 +153,18 @@ public:
 protected:
     ~journal_end() { stop_helper(); }
 
+    /// Gives up what is too old, and `excess` segments, as far as `who` may ask for that; a message waits.
+    /// No lock is held. ok: look again.
+    virtual status make_space(space_for who, std::uint64_t excess) = 0;
+
     /// Locks, with room for a record of that payload when ok. Checks made before are stale: it may
     /// have waited for a sync.
     status enter(std::unique_lock<sys::mutex>& lock, format::record_type type,
-                 std::uint64_t payload) {
+                 std::uint64_t payload, space_for who = space_for::record) {
         if (reserved_by_me()) return status::would_block_self;
         lock.lock();
         if (!closed() && !done_.failed() && writer_.takes(payload)) return status::ok;
-        return enter_slowly(lock, type, payload);
+        return enter_slowly(lock, type, payload, who);
     }
 
     void start_helper() {
@@ -169,20 +176,37 @@ protected:
 
 private:
     status enter_slowly(std::unique_lock<sys::mutex>& lock, format::record_type type,
-                        std::uint64_t payload) {
-        for (; !closed() && writer_.crowded(payload); lock.lock()) {
+                        std::uint64_t payload, space_for who) {
+        if (!closed() && payload > writer_.largest_payload()) return status::too_large;
+        for (bool looked = !limited(); !closed() && !done_.failed(); lock.lock()) {
+            const bool begins = !writer_.has_room(payload);
+            const std::uint64_t excess = segments_too_many(begins);
+            const bool over = (begins && !looked) || (who == space_for::message && excess > 0);
+            if (!over && !writer_.crowded(payload)) break;
+            looked = looked || over;
             lock.unlock();
-            if (const status s = sync_to(done_.appended()); !s) return s;
+            const status s = over ? make_space(who, excess) : sync_to(done_.appended());
+            if (!s) return s;
         }
         if (closed()) return status::closed;
-        if (payload > writer_.largest_payload()) return status::too_large;
         const std::uint64_t before = writer_.tail_begins();
         const status s = writer_.make_room(type, payload);
         if (s == status::failed) readers_.notify_everybody();
         if (writer_.tail_begins() != before) wake_helper();
+        writer_.hold_messages(segments_too_many(false) > 0);
         return s;
     }
 
+    [[nodiscard]] std::uint64_t segments_too_many(bool begins) const noexcept {
+        const auto there = done_.appended() / segment_bytes() - segments_.oldest() + 1 + begins;
+        return options_.retention.bytes > 0
+                   ? there -
+                         std::min(there, segments_for_messages(options_.retention, segment_bytes()))
+                   : 0;
+    }
+    [[nodiscard]] bool limited() const noexcept {
+        return options_.retention.bytes > 0 || options_.retention.age.count() > 0;
+    }
     [[nodiscard]] bool synced_only() const noexcept {
         return options_.visible == visible::synced ||
                (options_.visible == visible::by_policy && options_.sync == sync::every_append);

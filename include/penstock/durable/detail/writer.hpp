@@ -94,11 +94,17 @@ public:
     [[nodiscard]] bool takes(std::uint64_t payload) const noexcept {
         return payload <= most_ && at_ + format::record_bytes(payload) <= room_until_ && !sealed_;
     }
+    [[nodiscard]] bool has_room(std::uint64_t payload) const noexcept {
+        return fits(format::record_bytes(payload) + spare_room());
+    }
+    /// Then takes() answers no.
+    void hold_messages(bool held) noexcept {
+        room_until_ = held ? 0 : page_.size - format::closing_room - spare_room();
+    }
     /// Whether a record with that payload needs a new segment while as many wait for their sync as
     /// may: then one has to sync first.
     [[nodiscard]] bool crowded(std::uint64_t payload) const noexcept {
-        return sealed_count_ == unsynced::most &&
-               !fits(format::record_bytes(payload) + spare_room());
+        return sealed_count_ == unsynced::most && !has_room(payload);
     }
 
     /// Room for a record of that payload: ok, no_space (nothing has changed), failed (for good).
@@ -185,7 +191,7 @@ private:
         begins_ = tail_->number() * segment_bytes();
         sum_ = format::detail::sum_in(epoch, page_.number);
         most_ = largest_payload();
-        room_until_ = page_.size - format::closing_room - spare_room();
+        hold_messages(false);
     }
     void stamp(format::record_header& h) const noexcept {
         const std::uint64_t synced = done_.synced();

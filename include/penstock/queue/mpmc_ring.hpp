@@ -246,7 +246,7 @@ private:
                 if (lost < most_pauses) lost *= 2;
                 seen = mine.end.load(std::memory_order_relaxed);  // a hint
             } else if (ahead < 0) {
-                if (paused || !mine.pace.pauses(cursor)) return 0;  // its turn has not come
+                if (paused || !mine.pace.pauses(cursor, capacity())) return 0;  // its turn has not come
                 paused = true;
                 seen = mine.end.load(std::memory_order_relaxed);  // a hint
                 mine.pace.brought(ready<Turn>(seen));

@@ -15,14 +15,14 @@
 //           be addressed, and what the allocator throws.
 // Order     FIFO. Writes before a push are visible to whoever pops that element.
 //
-// A cursor is (lap, index): the index takes as many bits as the capacity needs, so that any capacity
-// is exact and nothing divides. Cursors wrap with their type, of which a lap is at most half.
+// Cursors are (lap, index), for any capacity (queue/detail/laps.hpp). A side steps over the gap between
+// two laps when it gets to its limit, so that the step after an element is an addition.
 //
 // Invariants (distances in slots)
 //   I1  head <= tail <= head + capacity.
 //   I2  The slots of [head, tail) hold a live T; all others are raw memory.
-//   I3  The slots before a side's `limit` are its own. When it gets there it looks again before it
-//       says full or empty.
+//   I3  The slots from a side's cursor to its `limit` are its own and lie in one lap. When it gets
+//       there it looks again before it says full or empty.
 //
 // Why these memory orders suffice. Two edges carry everything:
 //   (P) producer store-release tail -> (C) consumer load-acquire: built before used.
@@ -32,14 +32,11 @@
 // What makes it fast (benchmarks/README.md has the figures)
 //   - The producer reads its own cursor from a line of its own: a consumer that polls for the next
 //     element takes the line of `tail_` away. `head_` is asked for once a lap.
-//   - A busy side that has caught up pauses once before it refuses, so that lines move in blocks
-//     (queue/detail/catch_up.hpp).
-//   - Lines change owners as a whole and several at once (queue/detail/line_flow.hpp).
-//   - Batches of trivially copyable elements are copied as memory: by wide stores, of which the
-//     store buffer holds more lines.
+//   - Lines move in blocks (queue/detail/catch_up.hpp), and as a whole (queue/detail/line_flow.hpp).
+//   - What finds its slot is small enough to be inlined, and asks nothing about the capacity.
+//   - Batches of trivially copyable elements are copied as memory, by wide stores.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -53,6 +50,7 @@
 #include <penstock/queue/concepts.hpp>
 #include <penstock/queue/detail/catch_up.hpp>
 #include <penstock/queue/detail/cells.hpp>
+#include <penstock/queue/detail/laps.hpp>
 #include <penstock/queue/detail/line_flow.hpp>
 #include <penstock/queue/reservation.hpp>
 
@@ -70,11 +68,8 @@ public:
         requires(Capacity != at_run_time)
         : spsc_ring{Capacity} {}
     explicit spsc_ring(std::size_t capacity, const Allocator& allocator = {})
-        : slots_{capacity, allocator}, mask_{mask_of(capacity)} {
-        if (capacity > static_cast<Cursor>(-1) / 2 + 1)
-            throw std::invalid_argument{
-                "penstock: this capacity is too large for the cursor's type"};
-        producer_.limit = static_cast<Cursor>(mask() + 1);
+        : slots_{capacity, allocator}, laps_{capacity} {
+        set_limit(producer_, 0, laps_.lap_later(0));
     }
     spsc_ring(const spsc_ring&) = delete;
     spsc_ring& operator=(const spsc_ring&) = delete;
@@ -82,11 +77,11 @@ public:
 
     /// [producer]
     [[nodiscard]] bool try_push(T&& value) noexcept {
-        const Cursor tail = producer_.cursor;
+        Cursor tail;
         if (!has_room(tail)) return false;
-        slots_[index(tail)].put(std::move(value));
-        if (flow::left_in_line(index(tail)) == 0) ask_ahead(tail, producer_.limit);
-        publish_tail(after(tail, 1));
+        slots_[laps_.index(tail)].put(std::move(value));
+        if (flow::left_in_line(tail) == 0) ask_ahead(tail, producer_);
+        publish(tail);
         return true;
     }
     [[nodiscard]] bool try_push(const T& value) { return try_emplace(value); }
@@ -104,35 +99,35 @@ public:
     std::size_t try_push_n(Iterator first, std::size_t n) {
         static_assert(std::is_nothrow_constructible_v<T, decltype(*first)>,
                       "copying may throw in mid-batch: pass std::make_move_iterator(first)");
-        const Cursor tail = producer_.cursor;
+        Cursor tail;
         if (n == 0 || !has_room(tail)) return 0;
-        if (distance(tail, producer_.limit) < n) look_for_room(tail);
-        n = least(n, distance(tail, producer_.limit));
-        publish_tail(in_runs(
-            tail, n, [&](slot<T>* to, std::size_t count) { slot<T>::put_n(to, first, count); }));
+        if (laps_.distance(tail, known(producer_)) < n) look_for_room();
+        publish_tail(in_runs(producer_, tail, n, [&](slot<T>* to, std::size_t count) {
+            slot<T>::put_n(to, first, count);
+        }));
         return n;
     }
 
     /// [producer] The next slot, to build an element in; false when full (queue/reservation.hpp).
     /// One at a time, and no push before it is committed or gone.
     [[nodiscard]] reservation<spsc_ring> reserve() noexcept {
-        const Cursor tail = producer_.cursor;
+        Cursor tail;
         if (!has_room(tail)) return {};
-        return {*this, slots_[index(tail)], tail};
+        return {*this, slots_[laps_.index(tail)], tail};
     }
 
     /// [consumer]
     [[nodiscard]] std::optional<T> try_pop() noexcept {
-        const Cursor head = my_head();
+        Cursor head;
         if (!has_element(head)) return std::nullopt;
-        std::optional<T> value{slots_[index(head)].take()};
+        std::optional<T> value{slots_[laps_.index(head)].take()};
         let_go(head);
         return value;
     }
     [[nodiscard]] bool try_pop(T& value) noexcept(std::is_nothrow_move_assignable_v<T>) {
-        const Cursor head = my_head();
+        Cursor head;
         if (!has_element(head)) return false;
-        slots_[index(head)].take_into(value);
+        slots_[laps_.index(head)].take_into(value);
         let_go(head);
         return true;
     }
@@ -142,139 +137,144 @@ public:
     std::size_t try_pop_n(Iterator out, std::size_t n) {
         static_assert(std::is_nothrow_assignable_v<decltype(*out), T&&>,
                       "writing to `out` may throw and lose an element: pass a pointer");
-        const Cursor head = my_head();
+        Cursor head;
         if (n == 0 || !has_element(head)) return 0;
-        if (distance(head, consumer_.limit) < n) look_for_elements(head);
-        n = least(n, distance(head, consumer_.limit));
-        publish_head(in_runs(head, n, [&](slot<T>* from, std::size_t count) {
+        if (laps_.distance(head, known(consumer_)) < n) look_for_elements(head);
+        publish_head(in_runs(consumer_, head, n, [&](slot<T>* from, std::size_t count) {
             slot<T>::take_n(from, out, count);
-            const auto first = static_cast<std::size_t>(from - &slots_[0]);
-            for (std::size_t i = flow::left_in_line(first); i < count; i += flow::a_line)
-                from[i].touch();
+            flow::touch(from, static_cast<std::size_t>(from - &slots_[0]), count);
         }));
         return n;
     }
 
     /// [consumer] The oldest element, in place, or null. pop() then removes it.
     [[nodiscard]] T* front() noexcept {
-        const Cursor head = my_head();
-        return has_element(head) ? &slots_[index(head)].get() : nullptr;
+        Cursor head;
+        return has_element(head) ? &slots_[laps_.index(head)].get() : nullptr;
     }
     void pop() noexcept {
         const Cursor head = my_head();
-        PENSTOCK_ASSERT(has_element(head), "pop() removes what front() found: call it only then");
-        slots_[index(head)].drop();
+        PENSTOCK_ASSERT(
+            head != consumer_.limit, "pop() removes what front() found: call it only then");
+        slots_[laps_.index(head)].drop();
         let_go(head);
     }
 
     /// [consumer] Destroys what is in.
     void clear() noexcept {
-        for (Cursor head = my_head(); look_for_elements(head); head = my_head()) pop();
+        for (Cursor head; has_element(head);) pop();
     }
 
-    [[nodiscard]] std::size_t capacity() const noexcept { return slots_.count(); }
+    [[nodiscard]] std::size_t capacity() const noexcept { return laps_.capacity(); }
 
     /// [any thread] Exact for a role about its own side's progress, stale about the other's.
     [[nodiscard]] std::size_t size_approx() const noexcept {
         const Cursor head = head_.load(std::memory_order_acquire);  // (F): tail is no older
         const Cursor tail = tail_.load(std::memory_order_relaxed);  // a hint
-        const auto size = distance(head, tail);
+        const auto size = laps_.distance(head, laps_.onward(tail));
         return size < capacity() ? size : capacity();
     }
 
     /// [any thread] Elements that were ever pushed.
     [[nodiscard]] std::uint64_t pushed_approx() const noexcept {
-        const Cursor tail = tail_.load(std::memory_order_relaxed);  // a count; carries nothing
-        return tail / (std::uint64_t{mask()} + 1) * capacity() + index(tail);
+        return laps_.count(tail_.load(std::memory_order_relaxed));  // a count; carries nothing
     }
 
 private:
     friend reservation<spsc_ring>;
     using flow = detail::line_flow<slot<T>>;
-    static_assert(std::is_unsigned_v<Cursor>);
+    using laps = detail::laps<Cursor, Capacity>;
 
-    /// What a side keeps to itself.
-    struct side {
-        Cursor cursor = 0;  // its own, where it must not wait for a line that the other one reads
-        Cursor limit = 0;   // before it, the slots are known to be this side's
+    struct side {           // what it keeps to itself
+        Cursor cursor = 0;  // the producer's: it must not wait for a line that the other one reads
+        Cursor known = 0, limit = 0;  // before them the slots are its own; the limit is in this lap
         detail::catch_up<Cursor, 1> pace;
     };
 
-    static constexpr Cursor mask_of(std::size_t capacity) noexcept {
-        return static_cast<Cursor>(std::bit_ceil(capacity) - 1);
+    [[nodiscard]] static Cursor known(const side& mine) noexcept {
+        return laps::gaps ? mine.known : mine.limit;
     }
-    [[nodiscard]] Cursor mask() const noexcept {
-        if constexpr (Capacity != at_run_time)
-            return mask_of(Capacity);
-        else
-            return mask_;
-    }
-    [[nodiscard]] std::size_t index(Cursor c) const noexcept { return c & mask(); }
-    [[nodiscard]] Cursor after(Cursor c, std::size_t n) const noexcept {  // in the same lap
-        constexpr bool gaps = Capacity == at_run_time || !std::has_single_bit(Capacity);
-        if (gaps && index(c) + n == capacity()) return static_cast<Cursor>((c | mask()) + 1);
-        return static_cast<Cursor>(c + n);
-    }
-    [[nodiscard]] std::size_t distance(Cursor from, Cursor to) const noexcept {
-        const std::size_t n = static_cast<Cursor>(to - from);
-        const bool same_lap = ((from ^ to) & ~mask()) == 0;
-        return same_lap ? n : n - (std::size_t{mask()} + 1 - capacity());
+    /// The slots from c to `known` are this side's. False: those are none.
+    bool set_limit(side& mine, Cursor c, Cursor known) const noexcept {
+        Cursor limit = known;
+        if constexpr (laps::gaps) {
+            mine.known = known;
+            if (!laps_.same_lap(c, known)) limit = laps_.lap_end(c);
+        }
+        mine.limit = limit;
+        return c != limit;
     }
     static std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
-
     [[nodiscard]] Cursor my_head() const noexcept {
         return head_.load(std::memory_order_relaxed);  // the consumer's own
     }
 
-    bool has_room(Cursor tail) noexcept {
-        if (tail != producer_.limit || look_for_room(tail)) return true;
-        if (!producer_.pace.pauses(tail)) return false;
-        look_for_room(tail);
-        producer_.pace.brought(distance(tail, producer_.limit));
-        return tail != producer_.limit;
+    bool has_room(Cursor& tail) noexcept {
+        const bool has = producer_.cursor != producer_.limit || finds_room();
+        tail = producer_.cursor;
+        return has;
     }
-    bool has_element(Cursor head) noexcept {
+    bool has_element(Cursor& head) noexcept {
+        head = my_head();
         if (head != consumer_.limit || look_for_elements(head)) return true;
-        if (!consumer_.pace.pauses(head)) return false;
+        if (!catches_up(head)) return false;
+        head = my_head();
+        return true;
+    }
+    // Out of line, without references to a caller's cursor: what finds its slot stays small enough
+    // to be inlined, and keeps that cursor in a register.
+    [[gnu::noinline]] bool finds_room() noexcept {
+        if (look_for_room()) return true;
+        if (!producer_.pace.pauses(producer_.cursor, capacity())) return false;
+        look_for_room();
+        producer_.pace.brought(laps_.distance(producer_.cursor, known(producer_)));
+        return producer_.cursor != producer_.limit;
+    }
+    [[gnu::noinline]] bool catches_up(Cursor head) noexcept {
+        if (!consumer_.pace.pauses(head, capacity())) return false;
         look_for_elements(head);
-        consumer_.pace.brought(distance(head, consumer_.limit));
+        consumer_.pace.brought(laps_.distance(head, known(consumer_)));
         return head != consumer_.limit;
     }
-    bool look_for_room(Cursor tail) noexcept {
+    bool look_for_room() noexcept {
+        const Cursor tail = producer_.cursor = laps_.onward(producer_.cursor);
         const Cursor head = head_.load(std::memory_order_acquire);  // (R), pairs with (F)
-        producer_.limit = static_cast<Cursor>(head + mask() + 1);
-        return tail != producer_.limit;
+        return set_limit(producer_, tail, laps_.lap_later(laps_.onward(head)));
     }
-    bool look_for_elements(Cursor head) noexcept {
-        const Cursor tail = tail_.load(std::memory_order_acquire);  // (C), pairs with (P)
-        consumer_.limit = tail;
-        return head != tail;
+    [[gnu::always_inline]] bool look_for_elements(Cursor& head) noexcept {
+        Cursor tail = tail_.load(std::memory_order_acquire);  // (C), pairs with (P)
+        if (!laps_.same_lap(head, tail)) {
+            tail = laps_.onward(tail);
+            if (laps_.at_gap(head)) publish_head(head = laps_.onward(head));
+        }
+        return set_limit(consumer_, head, tail);
     }
 
-    /// Asks for lines that will be needed soon and are known to be this side's.
-    [[gnu::always_inline]] void ask_ahead(Cursor c, Cursor limit) const noexcept {
-        if (flow::ahead >= capacity() || distance(c, limit) <= flow::ahead) return;
-        const std::size_t i = index(c) + flow::ahead;
-        flow::ask_for(slots_[i < capacity() ? i : i - capacity()]);
+    /// Asks for a line that will be needed soon and is known to be this side's.
+    void ask_ahead(Cursor c, const side& mine) const noexcept {
+        if (flow::ahead >= capacity() || laps_.distance(c, known(mine)) <= flow::ahead) return;
+        flow::ask_for(slots_[laps_.index_after(c, flow::ahead)]);
     }
     /// The consumer has emptied the slot at its head.
     void let_go(Cursor head) noexcept {
-        if (flow::left_in_line(index(head)) == 0) {
-            slots_[index(head)].touch();
-            ask_ahead(head, consumer_.limit);
+        if (flow::left_in_line(head) == 0) {
+            slots_[laps_.index(head)].touch();
+            ask_ahead(head, consumer_);
         }
-        publish_head(after(head, 1));
+        publish_head(static_cast<Cursor>(head + 1));
     }
 
-    /// Calls use(first slot, count) for the n slots from c on: twice where they go round the end.
+    /// Calls use(first slot, count) for at most n slots from c on: twice where they go round the end.
     template <class Use>
-    Cursor in_runs(Cursor c, std::size_t n, Use use) {
-        while (n > 0) {
-            const std::size_t count = least(n, capacity() - index(c));
-            use(&slots_[index(c)], count);
-            c = after(c, count);
-            n -= count;
+    Cursor in_runs(side& mine, Cursor c, std::size_t& n, Use use) {
+        n = least(n, laps_.distance(c, known(mine)));
+        for (std::size_t left = n, count; left > 0; left -= count) {
+            c = laps_.onward(c);
+            count = least(left, capacity() - laps_.index(c));
+            use(&slots_[laps_.index(c)], count);
+            c = static_cast<Cursor>(c + count);
         }
+        set_limit(mine, c, known(mine));
         return c;
     }
 
@@ -285,12 +285,11 @@ private:
     void publish_head(Cursor c) noexcept {
         head_.store(c, std::memory_order_release);  // (F), pairs with (R)
     }
-
-    void publish(Cursor tail) noexcept { publish_tail(after(tail, 1)); }  // a reservation's
+    void publish(Cursor tail) noexcept { publish_tail(static_cast<Cursor>(tail + 1)); }
     void abandon(Cursor) noexcept {}  // nothing was claimed that others see
 
     detail::cells<slot<T>, Capacity, Allocator> slots_;
-    Cursor mask_;
+    const laps laps_;
     alignas(cache_line) side producer_;
     alignas(cache_line) sys::atomic<Cursor> tail_{0};
     alignas(cache_line) side consumer_;

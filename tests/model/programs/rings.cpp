@@ -22,8 +22,9 @@ using penstock::spsc_ring;
 
 // ---- spsc_ring ----------------------------------------------------------------------------------
 
-void spsc(std::size_t capacity, int pushes, int pops) {
+void spsc(std::size_t capacity, int pushes, int pops, int before = 0) {
     spsc_ring<payload> ring{capacity};
+    for (int i = 0; i < before; ++i) MODEL_CHECK(ring.try_push(payload{i}) && ring.try_pop());
     int in = 0, out = 0;
     model::threads(
         [&] {
@@ -41,6 +42,27 @@ void spsc(std::size_t capacity, int pushes, int pops) {
 }
 MODEL_PROGRAM("spsc_ring: capacity 1, six pushes and six pops", {}) { spsc(1, 6, 6); }
 MODEL_PROGRAM("spsc_ring: capacity 2, seven pushes and six pops, three laps", {}) { spsc(2, 7, 6); }
+MODEL_PROGRAM("spsc_ring: capacity 3, over the gap between two laps", {}) { spsc(3, 3, 3, 2); }
+MODEL_PROGRAM("spsc_ring: batches over the gap between two laps", {}) {
+    spsc_ring<payload> ring{3};
+    for (int i = 0; i < 2; ++i) MODEL_CHECK(ring.try_push(payload{i}) && ring.try_pop());
+    int in = 0, out = 0;
+    model::threads(
+        [&] {
+            std::array<payload, 2> two{payload{0}, payload{1}};
+            in = static_cast<int>(ring.try_push_n(std::make_move_iterator(two.begin()), 2));
+            if (ring.try_push(payload{in})) ++in;
+        },
+        [&] {
+            for (int i = 0; i < 2; ++i) {
+                std::array<payload, 2> got;
+                const std::size_t n = ring.try_pop_n(got.begin(), 2);
+                for (std::size_t k = 0; k < n; ++k) MODEL_CHECK(got[k].value() == out++);
+            }
+        });
+    while (auto x = ring.try_pop()) MODEL_CHECK(x->value() == out++);
+    MODEL_CHECK(in == out);
+}
 
 MODEL_PROGRAM("spsc_ring: full is the truth", {}) {
     spsc_ring<int> ring{1};

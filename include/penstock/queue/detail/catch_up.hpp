@@ -6,10 +6,11 @@
 // ahead, and many lines move at once. Not so who waits for single elements, as in a round trip: it is
 // refused several times for each.
 //
-//   if (pace.pauses(cursor)) pace.brought(how many there are now);  // else: refuse
+//   if (pace.pauses(cursor, capacity)) pace.brought(how many there are now);  // else: refuse
 //
-// Rule      An element earns two points, a refusal costs one. At 64 the side pauses 32 times (0.8 us)
-//           and starts again from 0. A pause that brought fewer than 8 elements doubles the price, up
+// Rule      An element earns two points, a refusal costs one. At 64 the side pauses 32 times (0.8 us;
+//           in a ring of less than 256 for an eighth of the capacity, or the other one would be
+//           through with it long before) and starts again from 0. A pause that brought fewer than 8 elements doubles the price, up
 //           to 8,192 points; one that brought more resets it.
 // Threads   Any; all of it is a hint. Who is refused again and again with nothing between writes
 //           nothing.
@@ -29,7 +30,7 @@ template <class Cursor, Cursor One>
 class catch_up {
 public:
     /// The side is at `now` and would refuse. True: it has paused and should look again.
-    [[gnu::noinline]] bool pauses(Cursor now) noexcept {
+    [[gnu::noinline]] bool pauses(Cursor now, std::size_t capacity) noexcept {
         const Cursor last = last_.load(std::memory_order_relaxed);            // a hint, as all here
         const std::int32_t points = points_.load(std::memory_order_relaxed);  // a hint
         if (now == last && points == 0) return false;
@@ -38,7 +39,8 @@ public:
         const bool enough = sum >= price_.load(std::memory_order_relaxed);      // a hint
         points_.store(enough || sum < 0 ? 0 : sum, std::memory_order_relaxed);  // a hint
         if (!enough) return false;
-        for (int i = 0; i < 32; ++i) sys::pause();
+        const std::size_t often = capacity < 256 ? capacity / 8 : 32;
+        for (std::size_t i = 0; i < often; ++i) sys::pause();
         return true;
     }
     /// How many elements, or free slots, there are after a pause.

@@ -32,12 +32,16 @@ struct line_flow {
     static constexpr std::size_t left_in_line(std::size_t i) noexcept {
         return a_line - 1 - i % a_line;
     }
-    /// Asks for the lines of a slot, for writing. Inlined by force: to g++ a function that only
-    /// prefetches does nothing, and it drops the call.
-    [[gnu::always_inline]] static void ask_for([[maybe_unused]] const Slot& s) noexcept {
+    /// Writes to each line that ends in the n slots from number i on.
+    static void touch(Slot* slots, std::size_t i, std::size_t n) noexcept {
+        for (std::size_t k = left_in_line(i); k < n; k += a_line) slots[k].touch();
+    }
+    /// Asks for the lines of a slot, for writing.
+    static void ask_for([[maybe_unused]] const Slot& s) noexcept {
 #ifdef __GNUC__
         for (std::size_t at = 0; at < sizeof(Slot); at += cache_line)
             __builtin_prefetch(reinterpret_cast<const char*>(&s) + at, 1);
+        asm volatile("");  // to g++ a function that only prefetches does nothing: it drops the call
 #endif
     }
 };

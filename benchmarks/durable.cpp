@@ -4,8 +4,9 @@
 //   PENSTOCK_BENCH_DIR=/mnt/disk benchmarks/run durable [--only REGEX] [--reps N] [--csv FILE] [--list]
 //
 // The loops do only what the work takes: copy into a mapped, resident file, the same CRC32C over the
-// same bytes, fdatasync. Files and rows of a run are made before its clock starts; what was appended
-// is read back and summed when it has stopped. README.md here says how it measures.
+// same bytes by the same function, fdatasync. Files and rows of a run are made before its clock starts;
+// what was appended is read back and summed when it has stopped. README.md here says how it measures.
+// The cells "over 3 GB" and "open" take that and 24 GB of disk; PENSTOCK_BENCH_GB=1 makes them small.
 #include <cstdio>
 #include <fstream>
 #include <optional>
@@ -13,12 +14,12 @@
 #include <thread>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <penstock/durable/durable_queue.hpp>
 
+#include "durable/bare_file.hpp"
+#include "durable/hand_off.hpp"
+#include "durable/long_runs.hpp"
+#include "durable/resident_journal.hpp"
 #include "support/bench.hpp"
 #include "support/stores.hpp"
 
@@ -28,13 +29,7 @@ using namespace penstock;
 using bench::verify;
 template <std::size_t Bytes>
 using message = bench::durable_message<Bytes>;
-
-template <std::size_t Bytes>
-std::vector<message<Bytes>> messages(std::uint64_t from, std::size_t n) {
-    std::vector<message<Bytes>> m(n);
-    for (std::size_t i = 0; i < n; ++i) m[i].number = from + i;
-    return m;
-}
+using bench::messages;
 
 // ---- Peers: a new store for each run ----
 
@@ -56,6 +51,30 @@ double append(std::size_t n, std::size_t batch, bool sync) {
     return ns;
 }
 
+/// Threads that each wait until theirs is on disk.
+template <class Store>
+double together(std::size_t n, std::size_t threads, bool own_lock) {
+    bench::disk_folder dir;
+    Store store{dir.path(), true};
+    std::mutex mutex;
+    std::vector<std::thread> all;
+    const double start = bench::now_ns();
+    for (std::size_t t = 0; t < threads; ++t)
+        all.emplace_back([&, t] {
+            message<100> m;
+            for (m.number = t; m.number < n; m.number += threads) {
+                std::unique_lock lock{mutex, std::defer_lock};
+                if (!own_lock) lock.lock();
+                store.append(&m, 1);
+            }
+        });
+    for (auto& t : all) t.join();
+    const double ns = bench::now_ns() - start;
+    verify(
+        store.template read_all<message<100>>() == bench::sum_below(n), "a store's sum is wrong");
+    return ns;
+}
+
 template <class Store>
 double read(std::size_t n) {
     bench::disk_folder dir;
@@ -71,176 +90,8 @@ double read(std::size_t n) {
     return ns;
 }
 
-// ---- Ours: one journal, whose segments are used again, so that its pages are resident ----
-
-template <std::size_t Bytes>
-class resident_journal {
-public:
-    explicit resident_journal(penstock::sync policy)
-        : journal_{dir_.path() + "/j", {.sync = policy, .segment_bytes = segment}} {}
-
-    double append(std::size_t n, std::size_t batch, std::size_t threads = 1) {
-        double ns = 0;
-        for (std::size_t done = 0; done < n;) {
-            const std::size_t part = std::min(n - done, per_segment / batch * batch);
-            begin_segment();
-            const auto from = journal_.appended();
-            ns += threads > 1 ? append_together(part, threads) : append_part(part, batch);
-            check(from, part);
-            done += part;
-        }
-        return ns;
-    }
-
-    double read(std::size_t n) {
-        double ns = 0;
-        for (std::size_t done = 0; done < n;) {
-            const std::size_t part = std::min(n - done, per_segment / 3);
-            begin_segment();
-            (void)append_part(part, 100);
-            const double start = bench::now_ns();
-            std::uint64_t sum = 0, got = 0;
-            while (got < part) {
-                auto batch = group_.try_receive_n(100);
-                verify(bool{batch}, "a message is missing");
-                for (const auto& m : batch) sum += m.number;
-                got += batch.size();
-                verify(bool{batch.accept()}, "accept failed");
-            }
-            ns += bench::now_ns() - start;
-            verify(sum == bench::sum_below(part), "a message is wrong");
-            reuse();
-            done += part;
-        }
-        return ns;
-    }
-
-private:
-    static constexpr std::uint64_t segment = 32 << 20;
-    static constexpr std::size_t per_segment = segment / 2 / (format::record_bytes(Bytes));
-
-    /// Syncing, which trim does, takes the pages of the last segment their right to be written without
-    /// a fault; those of a new one have it.
-    void begin_segment() {
-        verify(bool{journal_.maintain()}, "maintain failed");
-        const auto m = messages<Bytes>(0, 100);
-        for (const auto old = journal_.appended() / segment; journal_.appended() / segment == old;)
-            verify(bool{queue_.send_all(m)}, "send failed");
-        verify(bool{journal_.maintain()}, "maintain failed");
-        verify(bool{group_.seek(seek_to::end)}, "seek failed");
-    }
-    double append_part(std::size_t n, std::size_t batch) {
-        auto m = messages<Bytes>(0, batch);
-        const double start = bench::now_ns();
-        for (std::size_t i = 0; i < n; i += batch) {
-            const std::size_t k = std::min(batch, n - i);
-            for (std::size_t b = 0; b < k; ++b) m[b].number = i + b;
-            const status s = k == 1 ? queue_.send(m[0]) : queue_.send_all({m.data(), k});
-            verify(bool{s}, "send failed");
-        }
-        return bench::now_ns() - start;
-    }
-    double append_together(std::size_t n, std::size_t threads) {
-        std::vector<std::thread> all;
-        const double start = bench::now_ns();
-        for (std::size_t t = 0; t < threads; ++t)
-            all.emplace_back([&, t] {
-                message<Bytes> m;
-                for (m.number = t; m.number < n; m.number += threads)
-                    verify(bool{queue_.send(m)}, "send failed");
-            });
-        for (auto& t : all) t.join();
-        return bench::now_ns() - start;
-    }
-    /// Reads back from the files, past the queue's own reading.
-    void check(std::uint64_t from, std::size_t n) {
-        os::directory dir{{}, journal_.path()};
-        std::uint64_t sum = 0;
-        for (auto number = from / segment; number <= journal_.appended() / segment; ++number) {
-            auto s = std::make_shared<penstock::segment>();
-            verify(!s->open(dir, number, {.number = 0}, false), "a segment is missing");
-            scanner walk{s};
-            for (format::record r; walk.look(r) == format::found::record; walk.step(r)) {
-                if (number * segment + r.at < from || r.header.type != format::record_type::message)
-                    continue;
-                std::uint64_t id;
-                std::memcpy(&id, r.payload.data(), sizeof id);
-                sum += id;
-            }
-        }
-        verify(sum == bench::sum_below(n), "the journal's sum is wrong");
-        reuse();
-    }
-    void reuse() {
-        verify(bool{group_.seek(seek_to::end)}, "seek failed");
-        verify(bool{journal_.trim()}, "trim failed");
-    }
-
-    bench::disk_folder dir_;
-    journal journal_;
-    durable_queue<message<Bytes>> queue_{journal_, "queue"};
-    durable_group<message<Bytes>> group_ = queue_.group("all", {.prefetch = 128});
-};
-
-/// Made when first used: a suite that is only asked for its list makes no files.
-template <std::size_t Bytes>
-resident_journal<Bytes>& ours(penstock::sync policy) {
-    static std::optional<resident_journal<Bytes>> by_policy[4];
-    auto& j = by_policy[static_cast<int>(policy)];
-    return j ? *j : j.emplace(policy);
-}
-
-// ---- Hardware: a mapped file, written with zeros, resident ----
-
-class bare_file {
-public:
-    bare_file() {
-        fd_ = ::open((dir_.path() + "/bare").c_str(), O_RDWR | O_CREAT, 0600);
-        const std::vector<char> zeros(64 * 1024);
-        for (std::size_t at = 0; at < size; at += zeros.size())
-            verify(::write(fd_, zeros.data(), zeros.size()) > 0, "no space");
-        verify(::fsync(fd_) == 0, "fsync failed");
-        void* const p = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-        verify(p != MAP_FAILED, "no mapping");
-        data_ = static_cast<std::byte*>(p);
-        std::memset(p, 0, size);
-    }
-    ~bare_file() {
-        ::munmap(data_, size);
-        ::close(fd_);
-    }
-
-    /// `per_sync` records for each fdatasync, 0: none.
-    template <std::size_t Bytes>
-    double loop(std::size_t n, std::size_t batch, std::size_t per_sync) {
-        constexpr std::size_t one = format::record_bytes(Bytes);
-        const auto m = messages<Bytes>(0, batch);
-        const std::size_t outer = batch > 1 ? sizeof(format::record_header) : 0;
-        std::uint32_t last = 0;
-        const double start = bench::now_ns();
-        for (std::size_t i = 0; i < n; i += batch) {
-            if (at_ + outer + batch * one > size) at_ = 0;
-            std::byte* const to = data_ + at_;
-            for (std::size_t b = 0; b < batch; ++b)
-                std::memcpy(to + outer + b * one + sizeof(format::record_header), &m[b], Bytes);
-            last = crc32c(to + 8, outer + batch * one - 8);
-            std::memcpy(to, &last, sizeof last);
-            at_ += outer + batch * one;
-            if (per_sync > 0 && i % per_sync == 0) verify(::fdatasync(fd_) == 0, "fdatasync");
-        }
-        verify(last != 0, "no sum");
-        return bench::now_ns() - start;
-    }
-
-private:
-    static constexpr std::size_t size = 64 << 20;
-    bench::disk_folder dir_;
-    int fd_ = -1;
-    std::byte* data_ = nullptr;
-    std::size_t at_ = 0;
-};
-bare_file& bare() {
-    static bare_file f;
+bench::bare_file& bare() {
+    static bench::bare_file f;
     return f;
 }
 
@@ -257,19 +108,155 @@ void each_peer([[maybe_unused]] Add add) {
 #endif
 }
 
+/// Ours is to be so many times as fast as the best peer (0: no bar), and so near to the loop.
+void expect(bench::suite& s, const std::string& cell, double times, double of_the_loop,
+            const std::string& loop = "bare loop.*", const std::string& own = "journal") {
+    if (times > 0)
+        s.expect({.cell = cell, .ours = own, .bar = 1 / times, .title = cell + ", best peer"});
+    if (of_the_loop > 0)
+        s.expect({.cell = cell,
+                  .ours = own,
+                  .others = loop,
+                  .bar = 1 / of_the_loop,
+                  .any_owner = true,
+                  .title = cell + ", loop"});
+}
+
 template <std::size_t Bytes>
 void appends(bench::suite& s, const char* name, std::size_t batch, penstock::sync policy) {
     const bool sync = policy == sync::every_append;
     auto& c = s.cell(name);
     c.add("journal", bench::ours,
-          [=](std::size_t n) { return ours<Bytes>(policy).append(n, batch); });
-    c.add("bare loop", bench::hardware,
-          [=](std::size_t n) { return bare().loop<Bytes>(n, batch, sync ? 1 : 0); });
+          [=](std::size_t n) { return bench::ours_by<Bytes>(policy).append(n, batch); });
+    c.add("bare loop", bench::hardware, [=](std::size_t n) {
+        return sync ? bare().synced<Bytes>(n, 1) : bare().loop<Bytes>(n, batch);
+    });
     each_peer([&](const char* peer, auto store) {
         using type = typename decltype(store)::type;
         c.add(
             peer, bench::peers, [=](std::size_t n) { return append<type, Bytes>(n, batch, sync); });
     });
+}
+
+void sixteen_threads(bench::suite& s) {
+    auto& c = s.cell("16 threads, sync each");
+    c.add("journal", bench::ours, [](std::size_t n) {
+        return bench::ours_by<100>(penstock::sync::every_append).append(n, 1, 16);
+    });
+    c.add("bare loop of 16 threads", bench::hardware,
+          [](std::size_t n) { return bare().synced_together<100>(n, 16); });
+    c.add("one thread, 16 a sync", bench::hardware,
+          [](std::size_t n) { return bare().synced<100>(n, 16); });
+#if BENCH_SQLITE
+    c.add("SQLite, WAL, a mutex", bench::peers,
+          [](std::size_t n) { return together<bench::sqlite_store>(n, 16, false); });
+#endif
+#if BENCH_ROCKSDB
+    c.add("RocksDB", bench::peers,
+          [](std::size_t n) { return together<bench::rocksdb_store>(n, 16, true); });
+#endif
+}
+
+void reads(bench::suite& s) {
+    auto& c = s.cell("read 100 B, cursor every 100");
+    c.add("journal", bench::ours,
+          [](std::size_t n) { return bench::ours_by<100>(penstock::sync::process_crash).read(n); });
+    each_peer([&](const char* peer, auto store) {
+        using type = typename decltype(store)::type;
+        c.add(peer, bench::peers, [](std::size_t n) { return read<type>(n); });
+    });
+}
+
+void hand_offs(bench::suite& s) {
+    constexpr std::size_t n = 2000;
+    auto& spinning = s.cell("send to received, spinning, p50");
+    spinning.add_value(
+        "journal", bench::ours, [] { return bench::journal_hand_off(n, 2e3, false); });
+    spinning.add_value(
+        "bare loop", bench::hardware, [] { return bench::bare_hand_off(n, 2e3, false); });
+    each_peer([&](const char* peer, auto store) {
+        using type = typename decltype(store)::type;
+        spinning.add_value(peer, bench::peers, [] { return bench::store_hand_off<type>(n, 2e3); });
+    });
+    auto& sleeping = s.cell("send to received, sleeping, p50");
+    sleeping.add_value(
+        "journal", bench::ours, [] { return bench::journal_hand_off(n, 1e5, true); });
+    sleeping.add_value(
+        "bare loop, futex", bench::hardware, [] { return bench::bare_hand_off(n, 1e5, true); });
+}
+
+template <std::size_t Bytes>
+void rolling(bench::suite& s, const char* name) {
+    using bench::help;
+    auto& c = s.cell(name);
+    const auto add = [&](const char* how, help h) {
+        c.add_value(std::string{"journal, "} + how, bench::ours,
+                    [h] { return bench::rolling_journal<Bytes>(h); });
+        c.add_value(std::string{"bare loop, "} + how, bench::hardware,
+                    [h] { return bench::rolling_loop<Bytes>(h); });
+    };
+    add("nobody helps", help::none);
+    add("a helper", help::thread);
+    add("used again", help::recycling);
+    for (const char* how : {"nobody helps", "a helper", "used again"})
+        s.expect({.cell = name,
+                  .ours = std::string{"journal, "} + how,
+                  .others = std::string{"bare loop, "} + how,
+                  .bar = 1 / 0.8,
+                  .any_owner = true,
+                  .title = std::string{name} + ", " + how});
+}
+
+template <std::size_t Bytes>
+void slowest(bench::suite& s, const char* name) {
+    using bench::help;
+    auto& c = s.cell(name);
+    c.add_value("journal, a helper", bench::ours,
+                [] { return bench::slowest_of_journal<Bytes>(help::thread); });
+    c.add_value("journal, used again", bench::ours,
+                [] { return bench::slowest_of_journal<Bytes>(help::recycling); });
+    c.add_value("bare loop, a helper", bench::hardware,
+                [] { return bench::slowest_of_loop<Bytes>(help::thread); });
+    c.add_value("journal, nobody helps", bench::ours,
+                [] { return bench::slowest_of_journal<Bytes>(help::none); });
+    s.expect({.cell = name,
+              .ours = "journal, (a helper|used again)",
+              .bar = 2000,
+              .what = bench::goal::kind::value});
+}
+
+/// One that is made when it is asked for, and gone before the next.
+template <class Large>
+Large& large(std::size_t bytes) {
+    static std::unique_ptr<Large> it;
+    static std::size_t has = 0;
+    if (has != bytes) {
+        it.reset();
+        it = std::make_unique<Large>(bytes);
+        has = bytes;
+    }
+    return *it;
+}
+void opening(bench::suite& s) {
+    for (const std::size_t gb : {bench::gigabytes(10), bench::gigabytes(10) / 10}) {
+        const std::string name =
+            std::string{gb == bench::gigabytes(10) ? "10 GB" : "1 GB"} + " opened after SIGKILL";
+        auto& c = s.cell(name);
+        c.add_value(
+            "journal", bench::ours, [gb] { return large<bench::large_journal>(gb).open(); });
+        c.add_value("scan of a segment", bench::hardware,
+                    [gb] { return large<bench::large_journal>(gb).scan(); });
+#if BENCH_ROCKSDB
+        if (gb != bench::gigabytes(10))
+            c.add_value(
+                "RocksDB", bench::peers, [gb] { return large<bench::large_rocksdb>(gb).open(); });
+#endif
+        s.expect({.cell = name,
+                  .ours = "journal",
+                  .others = "scan of a segment",
+                  .bar = 3,
+                  .any_owner = true});
+    }
 }
 
 void name_the_disk() {
@@ -289,24 +276,31 @@ void name_the_disk() {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if BENCH_ROCKSDB
+    if (argc == 5 && std::string_view{argv[1]} == "--rocksdb-then-sigkill")
+        return bench::rocksdb_then_sigkill(argv + 2);
+#endif
     bench::suite s{argc, argv};
     name_the_disk();
     appends<100>(s, "append 100 B", 1, penstock::sync::process_crash);
     appends<1024>(s, "append 1 KiB", 1, penstock::sync::process_crash);
     appends<100>(s, "append 100 B by 100", 100, penstock::sync::process_crash);
     appends<100>(s, "append 100 B, sync each", 1, penstock::sync::every_append);
-    auto& together = s.cell("16 threads, sync each");
-    together.add("journal", bench::ours, [](std::size_t n) {
-        return ours<100>(penstock::sync::every_append).append(n, 1, 16);
-    });
-    together.add("bare loop, 16 a sync", bench::hardware,
-                 [](std::size_t n) { return bare().loop<100>(n, 1, 16); });
-    auto& reads = s.cell("read 100 B, cursor every 100");
-    reads.add("journal", bench::ours,
-              [](std::size_t n) { return ours<100>(penstock::sync::process_crash).read(n); });
-    each_peer([&](const char* peer, auto store) {
-        using type = typename decltype(store)::type;
-        reads.add(peer, bench::peers, [](std::size_t n) { return read<type>(n); });
-    });
+    sixteen_threads(s);
+    reads(s);
+    hand_offs(s);
+    expect(s, "append 100 B", 12, 0.8);
+    expect(s, "append 1 KiB", 8, 0.8);
+    expect(s, "append 100 B by 100", 0, 0.8);
+    expect(s, "append 100 B, sync each", 0, 0.9);
+    expect(s, "16 threads, sync each", 0, 0.9);
+    expect(s, "read 100 B, cursor every 100", 1.5, 0);
+    expect(s, "send to received, spinning, p50", 1, 0.5);
+    expect(s, "send to received, sleeping, p50", 0, 1);
+    rolling<100>(s, "append 100 B over 3 GB");
+    rolling<1024>(s, "append 1 KiB over 3 GB");
+    slowest<1024>(s, "append 1 KiB, 200 k/s over 3 GB, p99.99");
+    slowest<100>(s, "append 100 B, 200 k/s over 3 GB, p99.99");
+    opening(s);
     return s.run();
 }

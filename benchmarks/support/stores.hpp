@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #if BENCH_SQLITE
 #include <sqlite3.h>
@@ -31,6 +32,13 @@ struct durable_message {
     std::uint64_t number = 0;
     std::array<unsigned char, Bytes - 8> filling{};
 };
+
+template <std::size_t Bytes>
+std::vector<durable_message<Bytes>> messages(std::uint64_t from, std::size_t n) {
+    std::vector<durable_message<Bytes>> m(n);
+    for (std::size_t i = 0; i < n; ++i) m[i].number = from + i;
+    return m;
+}
 
 /// A directory on the disk to be measured: below $PENSTOCK_BENCH_DIR, or here.
 class disk_folder {
@@ -109,6 +117,34 @@ public:
         return sum;
     }
 
+    /// Another thread's, which looks whether a message is there.
+    class poller {
+    public:
+        poller(sqlite_store&, const std::string& dir) {
+            verify(sqlite3_open((dir + "/db").c_str(), &db_) == SQLITE_OK, "sqlite");
+            verify(sqlite3_prepare_v2(db_, "SELECT message FROM queue WHERE id=?", -1, &get_,
+                                      nullptr) == SQLITE_OK,
+                   sqlite3_errmsg(db_));
+        }
+        poller(const poller&) = delete;
+        ~poller() {
+            sqlite3_finalize(get_);
+            sqlite3_close(db_);
+        }
+        template <class M>
+        bool get(std::uint64_t number, M& m) {
+            sqlite3_bind_int64(get_, 1, static_cast<sqlite3_int64>(number));
+            const bool there = sqlite3_step(get_) == SQLITE_ROW;
+            if (there) std::memcpy(&m, sqlite3_column_blob(get_, 0), sizeof m);
+            sqlite3_reset(get_);
+            return there;
+        }
+
+    private:
+        sqlite3* db_ = nullptr;
+        sqlite3_stmt* get_ = nullptr;
+    };
+
 private:
     void run(const char* sql) { check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr)); }
     void check(int answer) { verify(answer == SQLITE_OK, sqlite3_errmsg(db_)); }
@@ -171,6 +207,30 @@ public:
         return sum;
     }
 
+    class poller {
+    public:
+        poller(lmdb_store& store, const std::string&) : db_{store.db_} {
+            check(mdb_txn_begin(store.env_, nullptr, MDB_RDONLY, &t_));
+            mdb_txn_reset(t_);
+        }
+        poller(const poller&) = delete;
+        ~poller() { mdb_txn_abort(t_); }
+        template <class M>
+        bool get(std::uint64_t number, M& m) {
+            std::uint64_t id = big_endian(number + 1);
+            MDB_val key{sizeof id, &id}, value{};
+            check(mdb_txn_renew(t_));
+            const bool there = mdb_get(t_, db_, &key, &value) == 0;
+            if (there) std::memcpy(&m, value.mv_data, sizeof m);
+            mdb_txn_reset(t_);
+            return there;
+        }
+
+    private:
+        MDB_txn* t_ = nullptr;
+        MDB_dbi db_;
+    };
+
 private:
     static void check(int answer) { verify(answer == 0, mdb_strerror(answer)); }
     MDB_env* env_ = nullptr;
@@ -214,6 +274,24 @@ public:
         }
         return sum;
     }
+
+    class poller {
+    public:
+        poller(rocksdb_store& store, const std::string&) : db_{*store.db_} {}
+        template <class M>
+        bool get(std::uint64_t number, M& m) {
+            const std::uint64_t id = big_endian(number + 1);
+            const auto s = db_.Get({}, db_.DefaultColumnFamily(),
+                                   {reinterpret_cast<const char*>(&id), sizeof id}, &value_);
+            if (s.ok()) std::memcpy(&m, value_.data(), sizeof m);
+            value_.Reset();
+            return s.ok();
+        }
+
+    private:
+        rocksdb::DB& db_;
+        rocksdb::PinnableSlice value_;
+    };
 
 private:
     static void check(const rocksdb::Status& s) { verify(s.ok(), s.ToString().c_str()); }

@@ -19,23 +19,8 @@
 //           that can't be addressed, and what the allocator throws.
 // Order     Total FIFO, by the order in which slots were claimed.
 //
-// The algorithm is Vyukov's bounded MPMC queue (1024cores.net, 2010), with cursors of (lap, index)
-// as in crossbeam's ArrayQueue, so that any capacity is exact and nothing divides.
-//
-// A cursor is [ lap | index | 0 0 ]. Slot i carries a stamp that says whose turn it is, and which
-// only grows:
-//   lap, i, 0 0   free, for the producer whose tail cursor is just that
-//   lap, i, 0 1   filled, for the consumer whose head cursor has that lap and index
-//   lap, i, 1 1   abandoned by a reservation: consumers step over it
-// The tail's own lowest bit says closed: claims compare the whole word, so none slips past close().
-// Cursors wrap with their type; 64 bits take longer than anybody waits.
-//
-// Why these memory orders suffice. Cursors only hand out turns: they carry no data and are read
-// and exchanged relaxed; a stale cursor finds a stamp that doesn't match and looks again, or, where
-// the stamp is behind it, proves the answer: nobody can have got past a slot whose turn has not
-// come. Two edges carry the elements:
-//   (P) producer store-release stamp -> (C) consumer load-acquire: built before used.
-//   (F) consumer store-release stamp -> (R) producer load-acquire: gone before reused.
+// Producers and consumers claim slots by (lap, index) cursors, and each slot says whose turn it is:
+// the algorithm, and why its memory orders suffice, are in queue/detail/turns.hpp.
 #pragma once
 
 #include <cstddef>
@@ -44,14 +29,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <penstock/core/cache_line.hpp>
-#include <penstock/core/slot.hpp>
-#include <penstock/core/sync.hpp>
 #include <penstock/fwd.hpp>
 #include <penstock/queue/concepts.hpp>
-#include <penstock/queue/detail/catch_up.hpp>
 #include <penstock/queue/detail/cells.hpp>
-#include <penstock/queue/detail/lap_cursor.hpp>
+#include <penstock/queue/detail/turns.hpp>
 #include <penstock/queue/reservation.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -68,26 +49,16 @@ public:
         requires(Capacity != at_run_time)
         : mpmc_ring{Capacity} {}
     explicit mpmc_ring(std::size_t capacity, const Allocator& allocator = {})
-        : cells_{capacity, allocator}, cursors_{capacity} {
-        Cursor cursor = 0;
-        for (std::size_t i = 0; i < capacity; ++i, cursor = next(cursor))
-            cells_[i].stamp.store(cursor, std::memory_order_relaxed);  // nobody else is here yet
-    }
+        : turns_{capacity, allocator} {}
     mpmc_ring(const mpmc_ring&) = delete;
     mpmc_ring& operator=(const mpmc_ring&) = delete;
-    ~mpmc_ring() {
-        // Not clear(): that would stop at a slot whose claim was never finished.
-        const Cursor tail =
-            producers_.end.load(std::memory_order_relaxed) & ~closed_bit;  // all have left
-        for (Cursor c = consumers_.end.load(std::memory_order_relaxed); c != tail; c = next(c))
-            if (at(c).stamp.load(std::memory_order_relaxed) == c + filled) at(c).value.drop();
-    }
 
     [[nodiscard]] bool try_push(T&& value) noexcept {
         Cursor cursor;
-        if (claim<free>(1, cursor) == 0) return false;
-        at(cursor).value.put(std::move(value));
-        publish(cursor);
+        cell* const mine = turns_.template claim_one<free>(cursor);
+        if (!mine) return false;
+        mine->value.put(std::move(value));
+        turns::publish(*mine, cursor);
         return true;
     }
     [[nodiscard]] bool try_push(const T& value) { return try_emplace(value); }
@@ -106,10 +77,10 @@ public:
         static_assert(std::is_nothrow_constructible_v<T, decltype(*first)>,
                       "copying may throw in mid-batch: pass std::make_move_iterator(first)");
         Cursor cursor;
-        n = claim<free>(n, cursor);
-        for (std::size_t i = 0; i < n; ++i, ++first, cursor = next(cursor)) {
-            at(cursor).value.emplace(*first);
-            publish(cursor);
+        n = turns_.template claim<free>(n, cursor);
+        for (std::size_t i = 0; i < n; ++i, ++first, cursor = turns_.next(cursor)) {
+            turns_.at(cursor).value.emplace(*first);
+            turns::publish(turns_.at(cursor), cursor);
         }
         return n;
     }
@@ -117,23 +88,26 @@ public:
     /// Claims a slot to build an element in; false when full (queue/reservation.hpp).
     [[nodiscard]] reservation<mpmc_ring> reserve() noexcept {
         Cursor cursor;
-        if (claim<free>(1, cursor) == 0) return {};
-        return {*this, at(cursor).value, cursor};
+        cell* const mine = turns_.template claim_one<free>(cursor);
+        if (!mine) return {};
+        return {*this, mine->value, cursor};
     }
 
     [[nodiscard]] std::optional<T> try_pop() noexcept {
         Cursor cursor;
-        if (claim<filled>(1, cursor) == 0) return std::nullopt;
-        std::optional<T> value{at(cursor).value.take()};
-        release(cursor);
+        cell* const mine = turns_.template claim_one<filled>(cursor);
+        if (!mine) return std::nullopt;
+        std::optional<T> value{mine->value.take()};
+        turns_.release(*mine, cursor);
         return value;
     }
     [[nodiscard]] bool try_pop(T& value) noexcept {
         static_assert(std::is_nothrow_move_assignable_v<T>, "use try_pop(), which only constructs");
         Cursor cursor;
-        if (claim<filled>(1, cursor) == 0) return false;
-        at(cursor).value.take_into(value);
-        release(cursor);
+        cell* const mine = turns_.template claim_one<filled>(cursor);
+        if (!mine) return false;
+        mine->value.take_into(value);
+        turns_.release(*mine, cursor);
         return true;
     }
 
@@ -143,23 +117,16 @@ public:
         static_assert(std::is_nothrow_assignable_v<decltype(*out), T&&>,
                       "writing to `out` may throw and lose an element: pass a pointer");
         Cursor cursor;
-        n = claim<filled>(n, cursor);
-        for (std::size_t i = 0; i < n; ++i, ++out, cursor = next(cursor)) {
-            *out = at(cursor).value.take();
-            release(cursor);
+        n = turns_.template claim<filled>(n, cursor);
+        for (std::size_t i = 0; i < n; ++i, ++out, cursor = turns_.next(cursor)) {
+            *out = turns_.at(cursor).value.take();
+            turns_.release(turns_.at(cursor), cursor);
         }
         return n;
     }
 
     /// Steps over abandoned slots that consumers stand before. True: there is room.
-    bool skip_abandoned() noexcept {
-        bool any = false;
-        Cursor c = consumers_.end.load(std::memory_order_relaxed);  // the exchange decides
-        while (at(c).stamp.load(std::memory_order_acquire) == c + abandoned) {  // (C)
-            if (step_over(c)) any = true;
-        }
-        return any;
-    }
+    bool skip_abandoned() noexcept { return turns_.skip_abandoned(); }
 
     /// Destroys what is in.
     void clear() noexcept {
@@ -167,134 +134,30 @@ public:
         }
     }
 
-    [[nodiscard]] std::size_t capacity() const noexcept { return cells_.count(); }
+    [[nodiscard]] std::size_t capacity() const noexcept { return turns_.capacity(); }
 
     /// Counts claimed and abandoned slots too, so that 0 means: nothing is in, nothing is coming.
-    [[nodiscard]] std::size_t size_approx() const noexcept {
-        const Cursor head = consumers_.end.load(std::memory_order_relaxed);  // a hint
-        const Cursor tail = producers_.end.load(std::memory_order_relaxed) & ~closed_bit;
-        const auto size = cursors_.distance(head, tail);
-        return size < capacity() ? static_cast<std::size_t>(size) : capacity();
-    }
+    [[nodiscard]] std::size_t size_approx() const noexcept { return turns_.size_approx(); }
 
     /// Elements that were ever pushed, abandoned slots included; exact while nobody pushes.
-    [[nodiscard]] std::uint64_t pushed_approx() const noexcept {
-        return cursors_.count(
-            producers_.end.load(std::memory_order_relaxed) & ~closed_bit);  // a count
-    }
+    [[nodiscard]] std::uint64_t pushed_approx() const noexcept { return turns_.pushed_approx(); }
 
     /// From now on every push is refused; what is in, or claimed before, stays.
-    void close() noexcept {
-        // Claims compare the whole word. What was done before is seen by who finds the end.
-        producers_.end.fetch_or(closed_bit, std::memory_order_release);  // (Z), pairs with drained
-    }
-    [[nodiscard]] bool closed() const noexcept {
-        return (producers_.end.load(std::memory_order_relaxed) & closed_bit) !=
-               0;  // final once set
-    }
+    void close() noexcept { turns_.close(); }
+    [[nodiscard]] bool closed() const noexcept { return turns_.closed(); }
     /// Closed, and every element has found its consumer.
-    [[nodiscard]] bool drained() const noexcept {
-        const Cursor tail = producers_.end.load(std::memory_order_acquire);  // pairs with (Z)
-        return (tail & closed_bit) != 0 && consumers_.end.load(std::memory_order_relaxed) ==
-                                               tail - closed_bit;  // stale: not yet
-    }
+    [[nodiscard]] bool drained() const noexcept { return turns_.drained(); }
 
 private:
     friend reservation<mpmc_ring>;
+    using turns = detail::turns<T, Capacity, Allocator, Cursor>;
+    using cell = typename turns::cell;
+    static constexpr Cursor free = turns::free, filled = turns::filled;
 
-    static constexpr Cursor free = 0, filled = 1, abandoned = 3;  // flags of a stamp
-    static constexpr Cursor closed_bit = 1;                       // of the tail
+    void publish(Cursor c) noexcept { turns::publish(turns_.at(c), c); }  // a reservation's
+    void abandon(Cursor c) noexcept { turns::abandon(turns_.at(c), c); }
 
-    static constexpr int most_pauses = 64;  // after lost exchanges
-
-    struct side {
-        sys::atomic<Cursor> end{0};  // producers': the tail; consumers': the head
-        detail::catch_up<Cursor, 4> pace;
-    };
-    struct cell {
-        sys::atomic<Cursor> stamp{0};
-        slot<T> value;
-    };
-
-    cell& at(Cursor cursor) const noexcept { return cells_[cursors_.index(cursor)]; }
-    [[nodiscard]] Cursor next(Cursor cursor) const noexcept { return cursors_.next(cursor); }
-
-    /// Claims up to `wanted` neighbouring slots whose stamp is their cursor + Turn, by moving `end`
-    /// past them. A slot that is ready stays so until its own claim, which would move `end` first,
-    /// so one compare-exchange claims them all.
-    template <Cursor Turn>
-    std::size_t claim(std::size_t wanted, Cursor& cursor) noexcept {
-        side& mine = Turn == free ? producers_ : consumers_;
-        int lost = 1;
-        bool paused = false;
-        cursor = mine.end.load(std::memory_order_relaxed);  // a stale one finds out by the stamp
-        while ((cursor & closed_bit) == 0 && wanted > 0) {
-            std::size_t n = 0;
-            Cursor past = cursor;
-            std::make_signed_t<Cursor> ahead = 0;  // how much later the slot's turn is than ours
-            for (; n < wanted; ++n, past = next(past)) {
-                const Cursor stamp = at(past).stamp.load(std::memory_order_acquire);  // (C) (R)
-                ahead = static_cast<std::make_signed_t<Cursor>>(stamp - past - Turn);
-                if (ahead != 0) break;
-            }
-            Cursor seen = cursor;  // of its own: what follows need not wait for the exchange
-            if (n > 0) {
-                if (mine.end.compare_exchange_weak(seen, past, std::memory_order_relaxed,
-                                                   std::memory_order_relaxed))  // carries no data
-                    return n;
-                for (int i = 0; i < lost; ++i) sys::pause();  // lets the winner have the line
-                if (lost < most_pauses) lost *= 2;
-                seen = mine.end.load(std::memory_order_relaxed);  // a hint
-            } else if (ahead < 0) {
-                if (paused || !mine.pace.pauses(cursor, capacity())) return 0;  // its turn has not come
-                paused = true;
-                seen = mine.end.load(std::memory_order_relaxed);  // a hint
-                mine.pace.brought(ready<Turn>(seen));
-            } else if (Turn == filled && ahead == abandoned - filled) {
-                step_over(seen);
-            } else {
-                seen = mine.end.load(std::memory_order_relaxed);  // somebody was faster
-            }
-            cursor = seen;
-        }
-        return 0;
-    }
-
-    /// The slot at `head` is abandoned: moves past it, or sees where the head has got to.
-    bool step_over(Cursor& head) noexcept {
-        const Cursor past = head;
-        if (!consumers_.end.compare_exchange_weak(head, next(past), std::memory_order_relaxed,
-                                                  std::memory_order_relaxed))  // carries no data
-            return false;
-        release(past);
-        head = next(past);
-        return true;
-    }
-
-    /// About how many slots from here on may be claimed.
-    template <Cursor Turn>
-    [[nodiscard]] std::size_t ready(Cursor from) const noexcept {
-        const Cursor to = Turn == free
-                              ? cursors_.lap_later(consumers_.end.load(std::memory_order_relaxed))
-                              : producers_.end.load(std::memory_order_relaxed);  // a hint, both
-        return static_cast<std::size_t>(cursors_.distance(from, to & ~closed_bit));
-    }
-
-    void publish(Cursor cursor) noexcept {
-        at(cursor).stamp.store(cursor + filled, std::memory_order_release);  // (P), pairs with (C)
-    }
-    void abandon(Cursor cursor) noexcept {
-        at(cursor).stamp.store(cursor + abandoned, std::memory_order_release);  // (P), with (C)
-    }
-    void release(Cursor cursor) noexcept {
-        at(cursor).stamp.store(cursors_.lap_later(cursor),
-                               std::memory_order_release);  // (F), pairs with (R)
-    }
-
-    detail::cells<cell, Capacity, Allocator> cells_;
-    const detail::lap_cursor<Cursor, Capacity> cursors_;
-    alignas(cache_line) side producers_;
-    alignas(cache_line) side consumers_;
+    turns turns_;
 };
 
 }  // namespace penstock::inline PENSTOCK_ABI

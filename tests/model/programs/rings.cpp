@@ -229,7 +229,7 @@ MODEL_PROGRAM("mpmc_ring: two producers and a consumer, capacity 1", {}) {
 MODEL_PROGRAM("mpmc_ring: two producers and a consumer, capacity 2", {}) {
     traffic t{2};
     bag got;
-    model::threads([&] { t.push(0, 3); }, [&] { t.push(1, 2); }, [&] { t.pop(got, 3); });
+    model::threads([&] { t.push(0, 2); }, [&] { t.push(1, 2); }, [&] { t.pop(got, 3); });
     t.check({&got});
 }
 MODEL_PROGRAM("mpmc_ring: a producer and two consumers, capacity 1", {}) {

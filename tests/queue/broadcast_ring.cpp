@@ -805,3 +805,21 @@ TEST_CASE("a narrow cursor wraps beside readers in other threads") {
     });
     CHECK(wrong == std::array<int, 2>{});
 }
+
+TEST_CASE("a reader of a broadcast_ring says how many elements lie before it") {
+    penstock::broadcast_ring<int> ring{3};
+    auto a = ring.join();
+    CHECK(a.unread_approx() == 0);
+    CHECK(ring.try_push(1));
+    CHECK(ring.try_push(2));
+    auto b = ring.join();
+    CHECK(ring.try_push(3));
+    CHECK(a.unread_approx() == 3);
+    CHECK(b.unread_approx() == 1);
+    REQUIRE(a.front());
+    a.pop();
+    CHECK(a.unread_approx() == 2);
+    CHECK(ring.try_push(4));  // into the next lap
+    CHECK(a.unread_approx() == 3);
+    CHECK(b.unread_approx() == 2);
+}

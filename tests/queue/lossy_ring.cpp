@@ -398,3 +398,14 @@ TEST_CASE("shared elements that readers hold while they are replaced are destroy
     CHECK(tracked::alive() == alive);
     CHECK(count.misuses() == 0);
 }
+
+TEST_CASE("a lossy reader says how many elements lie before it, those it will miss included") {
+    penstock::broadcast_ring<int, penstock::lossy> ring{2};
+    auto r = ring.join();
+    const auto began = r;
+    for (int n = 0; n < 5; ++n) CHECK(ring.try_push(int{n}));
+    CHECK(r.unread_approx() == 5);
+    CHECK(*r.try_pop() == 3);
+    CHECK(r.unread_approx() == 1);
+    CHECK(began.unread_approx() == 5);
+}

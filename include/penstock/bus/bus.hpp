@@ -61,6 +61,8 @@ namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 template <class T, class Store>
 struct persistence;  // bus/persist.hpp
+template <class T>
+struct broadcasting;  // bus/broadcast.hpp
 }  // namespace detail
 
 class bus {
@@ -111,6 +113,14 @@ public:
         if (options.executor.is_direct())
             return call_directly<T>(pattern, std::move(options), std::forward<Handler>(h));
         return queue_for<T>(pattern, std::move(options), std::forward<Handler>(h));
+    }
+
+    /// A share of one ring for all who ask like this, with broadcast_options<T>: include bus/broadcast.hpp.
+    template <class T, class Options, class Handler>
+        requires(Options::one_ring_for_all)
+    subscription subscribe(std::string_view pattern, Options options, Handler&& h) {
+        return detail::broadcasting<T>::of(
+            home_, pattern, std::move(options), std::forward<Handler>(h));
     }
 
     /// Pulled: what is published waits in a queue to be received. A publish waits when it is full, so

@@ -118,6 +118,16 @@ public:
         return n;
     }
 
+    /// How many elements it has not read, claimed and abandoned ones included. By any thread, while it
+    /// is in the ring; may be stale when it returns.
+    [[nodiscard]] std::size_t unread_approx() const noexcept {
+        PENSTOCK_ASSERT(ring_, "this reader has not joined: 64 are there, or it was moved from");
+        const Cursor tail =
+            ring_->laps_.start(ring_->tail_.load(std::memory_order_relaxed));  // a hint
+        const Cursor mine = ring_->gates_.passed(std::uint64_t{1} << gate_, tail);
+        return static_cast<std::size_t>(ring_->laps_.distance(mine, tail));
+    }
+
     /// The ring is closed, and this reader has seen all that was pushed.
     [[nodiscard]] bool drained() noexcept {
         PENSTOCK_ASSERT(ring_, "this reader has not joined: 64 are there, or it was moved from");

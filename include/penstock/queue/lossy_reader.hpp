@@ -70,6 +70,11 @@ public:
     /// And before all that it popped.
     [[nodiscard]] std::uint64_t missed() const noexcept { return missed_; }
 
+    /// How many elements lie before it, those included that it will miss. May be stale when it returns.
+    [[nodiscard]] std::uint64_t unread_approx() const noexcept {
+        return ring_->laps_.distance(cursor_, ring_->tail());
+    }
+
     /// The ring is closed, and there is nothing left for this reader.
     [[nodiscard]] bool drained() const noexcept {
         return ring_->closed() && cursor_ == ring_->tail();  // final once closed

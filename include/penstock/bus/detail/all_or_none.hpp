@@ -26,7 +26,6 @@
 #include <cstddef>
 #include <memory>
 #include <new>
-#include <span>
 #include <utility>
 
 #include <penstock/bus/published.hpp>
@@ -83,7 +82,7 @@ class admission {
 public:
     explicit admission(std::size_t most)
         : many_{most > few ? std::make_unique<entry[]>(most) : nullptr},
-          all_{most > few ? many_.get() : few_, most} {}
+          all_{most > few ? many_.get() : few_} {}
     admission(const admission&) = delete;
     admission& operator=(const admission&) = delete;
     ~admission() { let_go(); }
@@ -144,7 +143,12 @@ private:
         bool holds = false, filled = false;
         held what;
     };
-    [[nodiscard]] std::span<entry> asked() const noexcept { return all_.first(size_); }
+    struct entries {
+        entry *first, *last;
+        [[nodiscard]] entry* begin() const noexcept { return first; }
+        [[nodiscard]] entry* end() const noexcept { return last; }
+    };
+    [[nodiscard]] entries asked() const noexcept { return {all_, all_ + size_}; }
 
     void let_go() noexcept {
         for (entry& x : asked())
@@ -156,7 +160,7 @@ private:
     static constexpr std::size_t few = 8;
     entry few_[few];
     std::unique_ptr<entry[]> many_;
-    std::span<entry> all_;
+    entry* const all_;
     std::size_t size_ = 0;
 };
 

@@ -47,6 +47,9 @@ public:
     /// Before it is shared.
     void use(block_pool& memory) noexcept { memory_ = &memory; }
     void track(std::shared_ptr<tracker> by) noexcept { tracked_ = std::move(by); }
+    [[nodiscard]] bool tracked() const noexcept {
+        return tracked_ || (message_ && message_.parcel_->tracked);
+    }
     void settle(outcome o) const noexcept {
         if (message_.parcel_ && message_.parcel_->tracked) message_.parcel_->tracked->settle(o);
     }
@@ -63,7 +66,7 @@ public:
     /// For one who keeps it longer than those whose outcomes are waited for: a message that has none
     /// of them. Nothing, if it is tracked and can't be copied.
     message<T> untracked() {
-        if (!tracked_ && !(message_ && message_.parcel_->tracked)) return share();
+        if (!tracked()) return share();
         if constexpr (std::is_copy_constructible_v<T>) {
             const message<T>& m = share();
             return message<T>{parcel<T>::made(memory_, m.parcel_->topic, m.value())};
@@ -79,6 +82,12 @@ public:
                 *movable_ = std::move(message_.parcel_->value);
         }
     }
+
+protected:
+    /// Of a message that somebody else holds as long as this is there.
+    struct borrowed {};
+    envelope(borrowed, const message<T>& m) noexcept : envelope{message<T>{m.parcel_}} {}
+    void let_go() noexcept { message_.parcel_ = nullptr; }
 
 private:
     parcel<T>* made() {
@@ -98,6 +107,15 @@ private:
     const std::string* topic_;
     const shared_name* shared_topic_ = nullptr;
     block_pool* memory_ = nullptr;
+};
+
+/// A message that stays where it is, and is not counted for this reader.
+template <class T>
+class lent final : public envelope<T> {
+public:
+    explicit lent(const message<T>& m) noexcept
+        : envelope<T>{typename envelope<T>::borrowed{}, m} {}
+    ~lent() { this->let_go(); }
 };
 
 }  // namespace detail

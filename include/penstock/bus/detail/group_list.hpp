@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The listeners that others ask for by what they are: groups, and those who keep a group's messages.
+// The listeners that others ask for by what they are: groups, rings that many read, and those who keep
+// a group's messages.
 //
 // Threads   Under the registry's mutex.
 #pragma once
@@ -18,10 +19,12 @@ public:
     void add(listener_base& l) {
         if (!l.group().empty()) groups_.push_back(&l);
         if (l.keeps()) keepers_.push_back(&l);
+        if (l.broadcasts().capacity > 0) rings_.push_back(&l);
     }
     void remove(const listener_base& l) noexcept {
         std::erase(groups_, &l);
         std::erase(keepers_, &l);
+        std::erase(rings_, &l);
     }
 
     // Null: there is none.
@@ -32,6 +35,11 @@ public:
             const listener_base& g = *groups_[i];
             if (&g.type() == &type && g.by().text() == by.text() && g.group() == group) return &g;
         }
+        return nullptr;
+    }
+    [[nodiscard]] const listener_base* find_ring(const type_id& type, const pattern& by) const {
+        for (const listener_base* r : rings_)
+            if (&r->type() == &type && r->by().text() == by.text()) return r;
         return nullptr;
     }
     /// Who keeps the messages of a group of that pattern.
@@ -48,7 +56,7 @@ public:
     }
 
 private:
-    std::vector<const listener_base*> groups_, keepers_;
+    std::vector<const listener_base*> groups_, keepers_, rings_;
 };
 
 }  // namespace detail

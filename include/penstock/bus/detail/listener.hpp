@@ -6,6 +6,7 @@
 //   subscription ──► subscriber       direct<T>, worker<T> (a member with a handler)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include <penstock/bus/detail/visitor.hpp>
 #include <penstock/bus/pattern.hpp>
 #include <penstock/bus/published.hpp>
+#include <penstock/channel/overflow.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/clock.hpp>
 #include <penstock/core/sync_wait.hpp>
@@ -27,6 +29,13 @@ namespace detail {
 struct patience {
     bool may_wait;
     const sys::stop_token& stop;
+};
+
+/// Of a ring that many read (detail/ring_box.hpp); a capacity of 0: it is none.
+struct ring_terms {
+    std::size_t capacity = 0;
+    overflow full = overflow::block;
+    bool operator==(const ring_terms&) const = default;
 };
 
 class recorder_base;
@@ -72,6 +81,8 @@ public:
 
     /// If it retains messages for others (detail/recorder.hpp).
     [[nodiscard]] virtual recorder_base* records() noexcept { return nullptr; }
+
+    [[nodiscard]] virtual ring_terms broadcasts() const noexcept { return {}; }
 
     [[nodiscard]] const type_id& type() const noexcept { return type_; }
     [[nodiscard]] const pattern& by() const noexcept { return pattern_; }

@@ -162,6 +162,17 @@ public:
         return asked.begin_wait();
     }
 
+    /// The same where all have to go on, and not only one of them.
+    before_wait begin_wait_for_all(executor_ref& asked) const {
+        std::lock_guard lock{mutex_};
+        for (const member& m : all_) {
+            asked = m->runs_on;
+            const before_wait verdict = asked.begin_wait();
+            if (verdict != before_wait::elsewhere) return verdict;
+        }
+        return before_wait::elsewhere;
+    }
+
 private:
     void enlist(const member& m) {
         if (!m->pulled)

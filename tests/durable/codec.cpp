@@ -7,6 +7,7 @@
 
 #include <penstock/durable/codec.hpp>
 #include <penstock/durable/durable_queue.hpp>
+#include <penstock/durable/tail.hpp>
 
 #include "durable/scratch.hpp"
 
@@ -57,6 +58,20 @@ struct penstock::codec<shop::basket> {
         if (!b.items.empty())
             std::memcpy(b.items.data(), in.data() + 1 + n, b.items.size() * sizeof(int));
         return b;
+    }
+};
+
+/// As the basket was before.
+struct old_basket : shop::basket {};
+template <>
+struct penstock::codec<old_basket> {
+    static constexpr std::string_view name = "shop.basket";
+    static constexpr std::uint32_t version = 1;
+    static void encode(const old_basket& b, std::vector<std::byte>& out) {
+        codec<shop::basket>::encode(b, out);
+    }
+    static old_basket decode(std::span<const std::byte> in) {
+        return {codec<shop::basket>::decode(in)};
     }
 };
 
@@ -159,6 +174,27 @@ TEST_CASE("a stream opened with another type is refused with both named, and sta
     }
     CHECK_THROWS_AS((durable_queue<std::string>{j, "baskets"}), std::invalid_argument);
     CHECK(durable_queue<shop::order>{j, "orders"}.group("g").try_receive()->amount == 2);
+}
+
+TEST_CASE("a codec's other version is refused by queues and tails, both versions named") {
+    scratch dir;
+    journal j{dir.path("j"), small};
+    durable_queue<shop::basket> baskets{j, "baskets"};
+    REQUIRE(baskets.send({"ann", {3}}));
+    const auto refused = [](auto open) {
+        try {
+            open();
+        } catch (const std::invalid_argument& e) {
+            const std::string what = e.what();
+            CHECK(what.find("version 1") != std::string::npos);
+            CHECK(what.find("version 2") != std::string::npos);
+            return true;
+        }
+        return false;
+    };
+    CHECK(refused([&] { durable_queue<old_basket> wrong{j, "baskets"}; }));
+    CHECK(refused([&] { journal_tail<old_basket> wrong{j.path(), "baskets"}; }));
+    CHECK(baskets.group("g").try_receive()->items == std::vector{3});
 }
 
 TEST_CASE("an encode that throws appends nothing; a decode that throws releases the message") {

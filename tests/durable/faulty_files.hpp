@@ -8,7 +8,7 @@
 
 #include <penstock/core/os_files.hpp>
 
-class faulty_files final : public penstock::os::linux_files {
+class faulty_files : public penstock::os::linux_files {
 public:
     enum class call {
         none,

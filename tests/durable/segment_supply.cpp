@@ -285,3 +285,25 @@ TEST_CASE("visible::synced hands out only what is synced, under any policy") {
     REQUIRE(j.sync());
     waits.join();
 }
+
+TEST_CASE(
+    "under every_append a message is out when its sync is over, by visible::appended before") {
+    for (const auto when : {visible::by_policy, visible::synced, visible::appended}) {
+        scratch dir;
+        faulty_files files;
+        journal_options options = with(files);
+        options.sync = sync::every_append;
+        options.visible = when;
+        numbers q{dir.path("j"), options};
+        auto g = q.group("g", {.prefetch = 8});
+        int looked = 0;
+        files.on_sync_data = [&] {
+            ++looked;
+            CHECK(static_cast<bool>(g.try_receive()) == (when == visible::appended));
+        };
+        REQUIRE(q.send(5));
+        files.on_sync_data = {};
+        CHECK(looked == 1);
+        CHECK(*g.try_receive() == 5);
+    }
+}

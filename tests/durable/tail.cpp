@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 #include <penstock/durable/tail.hpp>
 #include <penstock/durable/verify.hpp>
 
+#include "durable/faulty_files.hpp"
 #include "durable/scratch.hpp"
 
 using namespace penstock;
@@ -141,6 +143,56 @@ TEST_CASE("a file that is cut short under a tail is no SIGBUS, and found by veri
     REQUIRE_FALSE(r.damage.empty());
     CHECK(r.damage[0].at.segment == 1);
     CHECK(r.damage[0].at.byte <= 4096);
+}
+
+namespace {
+/// A copy that is taken while the writer stores: its commit word is there, eight bytes behind it not yet.
+struct half_copies final : faulty_files {
+    std::ptrdiff_t read_at(int fd, void* to, std::size_t n, std::uint64_t at) override {
+        const auto done = faulty_files::read_at(fd, to, n, at);
+        if (times > 0 && done > 0 && at <= missing &&
+            missing + 8 <= at + static_cast<std::uint64_t>(done)) {
+            --times;
+            std::memset(static_cast<char*>(to) + (missing - at), 0, 8);
+        }
+        return done;
+    }
+    std::uint64_t missing = 0;
+    int times = 0;
+};
+}  // namespace
+
+TEST_CASE("a tail that comes upon half a record looks again, and never hands it out") {
+    for (const int times : {1, 2, 3, 4, 1000}) {
+        CAPTURE(times);
+        scratch dir;
+        half_copies files;
+        journal j{dir.path("j"), small};
+        numbers q{j, "q"};
+        REQUIRE(q.send(41));
+        journal_tail<std::uint64_t> tail{j.path(), "q", files};
+        CHECK(tail.try_receive()->value == 41);
+        const std::uint64_t behind = j.appended();
+        REQUIRE(q.send(42));
+        REQUIRE(q.send(43));
+        files.missing = behind % small.segment_bytes + sizeof(format::record_header);
+        files.times = times;
+        auto m = tail.try_receive();
+        while (!m && files.times < 100 && m.status() == status::empty) m = tail.try_receive();
+        if (times <= 3) {
+            REQUIRE(m);
+            CHECK(m->value == 42);
+        } else if (times == 1000) {  // it stays so: damage
+            CHECK(m.status() == status::failed);
+            REQUIRE(tail.seek(j.appended() - format::record_bytes(8)));
+        }
+        files.times = 0;
+        if (times == 4) {
+            while (!m) m = tail.try_receive();
+            CHECK(m->value == 42);
+        }
+        CHECK(tail.try_receive()->value == 43);
+    }
 }
 
 TEST_CASE("verify says nothing of a journal that is whole, and changes nothing") {

@@ -22,6 +22,12 @@
 
 #include "engine/engine.hpp"
 
+namespace model {
+/// In a test that runs one order of steps: what an atomic_ref refers to is in memory itself, where
+/// others find it who are not part of the program, a disk for instance.
+inline bool words_in_memory = false;
+}  // namespace model
+
 #define MODEL_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -196,7 +202,21 @@ public:
     explicit atomic_ref(T& object) noexcept : object_{&object} {}
     atomic_ref(const atomic_ref&) noexcept = default;
 
+    T load(std::memory_order order = std::memory_order_seq_cst, MODEL_HERE) const noexcept {
+        if (!model::running() || !model::words_in_memory) return base::load(order, file, line);
+        (void)model::choose(1, {file, line});  // a step
+        return *object_;
+    }
+    void store(T value, std::memory_order order = std::memory_order_seq_cst,
+               MODEL_HERE) const noexcept {
+        if (!model::running() || !model::words_in_memory)
+            return base::store(value, order, file, line);
+        (void)model::choose(1, {file, line});
+        *object_ = value;
+    }
+
 private:
+    using base = detail::atomic_operations<atomic_ref<T>, T>;
     friend class detail::atomic_operations<atomic_ref<T>, T>;
     T* object() const noexcept { return object_; }
     T* object_;

@@ -141,7 +141,7 @@ void each(durable_group<std::string>& from, F&& f) {
     for (;;) {
         auto d = from.try_receive();
         if (!d) {
-            if (d.status() != status::empty) f(d.info().id, 0);
+            if (d.status() != status::empty) f(d.info().id, std::uint64_t{0});
             return;
         }
         f(d.info().id, id_of(*d));
@@ -157,11 +157,13 @@ found look(disk& files) {
     found f;
     for (int i = 0; i < streams; ++i) {
         auto all = s.queues[i]->group("all", {.prefetch = 100});
-        each(all, [&](auto offset, auto id) { f.messages[i].emplace_back(offset, id); });
-        each(*s.groups[i], [&](auto, auto id) { f.waiting[i].insert(id); });
+        each(all, [&](std::uint64_t offset, std::uint64_t id) {
+            f.messages[i].emplace_back(offset, id);
+        });
+        each(*s.groups[i], [&](std::uint64_t, std::uint64_t id) { f.waiting[i].insert(id); });
     }
     auto again = s.queues[0]->group(replay, {.prefetch = 64});
-    each(again, [&](auto, auto id) { f.waiting[2].insert(id); });
+    each(again, [&](std::uint64_t, std::uint64_t id) { f.waiting[2].insert(id); });
     return f;
 }
 

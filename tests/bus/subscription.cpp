@@ -244,6 +244,60 @@ TEST_CASE("two handlers that end each other's subscription don't wait for ever")
     }
 }
 
+TEST_CASE("a circle through two buses is found as one in a single bus is") {
+    for (int round = 0; round < 200; ++round) {
+        bus here, there;
+        subscription a, b;
+        std::latch both{2};
+        std::atomic<int> answered{0};
+        a = here.subscribe<int>("a", [&](int) {
+            both.arrive_and_wait();
+            answered += !b.cancel();
+        });
+        b = there.subscribe<int>("b", [&](int) {
+            both.arrive_and_wait();
+            answered += !a.cancel();
+        });
+        in_threads(2, [&](std::size_t i) {
+            if (i == 0) {
+                here.publish("a", 1);
+            } else {
+                there.publish("b", 1);
+            }
+        });
+        CHECK(answered == 1);
+        CHECK(a.cancel());
+        CHECK(b.cancel());
+    }
+}
+
+TEST_CASE("a circle is found through a handler that another bus's handler called") {
+    for (int round = 0; round < 200; ++round) {
+        bus here, there;
+        subscription outer, inner, other;
+        std::latch both{2};
+        std::atomic<int> answered{0};
+        // One thread is in outer's handler and, through it, in inner's of the other bus.
+        outer = here.subscribe<int>("outer", [&](int) { there.publish("inner", 1); });
+        inner = there.subscribe<int>("inner", [&](int) {
+            both.arrive_and_wait();
+            answered += !other.cancel();
+        });
+        other = there.subscribe<int>("other", [&](int) {
+            both.arrive_and_wait();
+            answered += !outer.cancel();
+        });
+        in_threads(2, [&](std::size_t i) {
+            if (i == 0) {
+                here.publish("outer", 1);
+            } else {
+                there.publish("other", 1);
+            }
+        });
+        CHECK(answered == 1);
+    }
+}
+
 TEST_CASE("a circle of three handlers is found too") {
     for (int round = 0; round < 100; ++round) {
         bus events;

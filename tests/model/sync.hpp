@@ -270,6 +270,15 @@ T& per_thread_object() {
     return *std::launder(reinterpret_cast<T*>(raw[t]));
 }
 
+/// One for all, as new in each execution. Made by who asks first: a program's beginning, before its threads.
+template <class Tag, class T>
+T& process_wide() noexcept {
+    alignas(T) static unsigned char raw[sizeof(T)];
+    static std::uint64_t execution = ~std::uint64_t{0};
+    if (std::exchange(execution, model::execution()) != model::execution()) ::new (raw) T{};
+    return *std::launder(reinterpret_cast<T*>(raw));
+}
+
 class mutex {
 public:
     constexpr mutex(MODEL_HERE) noexcept {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <stop_token>
 #include <thread>
+#include <type_traits>
 
 #include <penstock/core/os_linux.hpp>
 
@@ -40,6 +41,15 @@ template <class Tag, class T>
 T& per_thread_object() {
     static thread_local T mine{};
     return mine;
+}
+
+/// The process's own T, whose construction is constant: there before anything runs, and never
+/// destroyed. One for each Tag; of libraries that hide their symbols, one each.
+template <class Tag, class T>
+T& process_wide() noexcept {
+    static_assert(std::is_trivially_destructible_v<T>);
+    static constinit T one{};
+    return one;
 }
 
 using os::usable_cpus;

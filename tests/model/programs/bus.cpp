@@ -90,6 +90,15 @@ MODEL_PROGRAM("bus: two handlers that end each other's subscription, one is told
     };
     model::threads([&] { ends(a, b); }, [&] { ends(b, a); });
 }
+MODEL_PROGRAM("bus: the same of two buses", {.departures = 8}) {
+    auto here = std::make_shared<detail::visitors>(), there = std::make_shared<detail::visitors>();
+    watched_gate a{*here}, b{*there};
+    const auto ends = [&](watched_gate& mine, watched_gate& other) {
+        const detail::inside in{mine, nullptr};
+        if (in) (void)other.close();
+    };
+    model::threads([&] { ends(a, b); }, [&] { ends(b, a); });
+}
 
 // ---- The route table ----
 

@@ -37,7 +37,8 @@ namespace detail {
 
 class visitors : public std::enable_shared_from_this<visitors> {
 public:
-    explicit visitors(memory_ref messages = {}) noexcept : messages_{messages} {}
+    explicit visitors(memory_ref messages = {}) noexcept
+        : messages_{messages}, graph_{sys::process_wide<visitors, wait_graph>()} {}
     visitors(const visitors&) = delete;
     visitors& operator=(const visitors&) = delete;
     ~visitors() {
@@ -189,7 +190,7 @@ private:
     sys::atomic<unsigned> count_{0};
     const handshake by_{};
     const memory_ref messages_;
-    wait_graph graph_;
+    wait_graph& graph_;  // of all buses
 };
 
 [[gnu::noinline, gnu::cold]] inline block_pool& visitor::begin_memory() {

@@ -7,7 +7,9 @@
 // A thread that waits holds up all the gates on its handler stack. The graph never has a circle: it
 // refuses the wait that would close one, under one mutex, so that of all who take part exactly the
 // last to come is refused and goes on. Threads outside of callbacks hold nothing up; they never
-// come here. A circle through two buses is not seen: each bus has its own graph.
+// come here. One graph for all buses of the process, since a handler of one may end a subscription of
+// another: a list of who waits in this moment, else empty. (Libraries that hide their symbols have one
+// each, and see no circle that goes through both.)
 #pragma once
 
 #include <mutex>

@@ -2,18 +2,23 @@
 // Queues and channels under more threads than cores, threads that come and go, and chance: what
 // went in comes out once, in each producer's order, and every element is destroyed once.
 //
-// Each test runs for PENSTOCK_STRESS_SECONDS (0.5); tests/stress/run sets it.
+// Each test runs for PENSTOCK_STRESS_SECONDS (0.3); tests/stress/run sets it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
+#include <vector>
 
 #include <doctest/doctest.h>
 
 #include <penstock/core/manual_clock.hpp>
+#include <penstock/queue/broadcast_ring.hpp>
+#include <penstock/queue/latest.hpp>
+#include <penstock/queue/lossy_ring.hpp>
 
 #include "channel/storages.hpp"
 #include "support/tracked.hpp"
@@ -33,7 +38,7 @@ struct parcel {
 
 std::chrono::duration<double> time_for_each() {
     const char* text = std::getenv("PENSTOCK_STRESS_SECONDS");
-    return std::chrono::duration<double>{text ? std::atof(text) : 0.5};
+    return std::chrono::duration<double>{text ? std::atof(text) : 0.3};
 }
 
 using engine = std::mt19937;
@@ -210,8 +215,182 @@ std::size_t stress_channel(engine& e) {
     return senders * each;
 }
 
+// ---- elements that are shared -------------------------------------------------------------------
+
+/// What one reader sees of all producers: whole, each in order, and without a gap unless told of one.
+class observer {
+public:
+    explicit observer(std::size_t producers) : next_(producers) {}
+    void missed_some() {
+        for (from& f : next_) f.may_skip = true;
+    }
+    void saw(const flow_message& m) {
+        if (m.producer >= next_.size() || m != flow_account::message(m.producer, m.number)) {
+            ++wrong_;
+            return;
+        }
+        from& f = next_[m.producer];
+        if (f.may_skip ? m.number < f.next : m.number != f.next) ++wrong_;
+        f = {m.number + 1, false};
+        ++seen_;
+    }
+    [[nodiscard]] std::size_t seen() const { return seen_; }
+    [[nodiscard]] std::size_t wrong() const { return wrong_; }
+
+private:
+    struct from {
+        std::uint32_t next = 0;
+        bool may_skip = false;
+    };
+    std::vector<from> next_;
+    std::size_t seen_ = 0, wrong_ = 0;
+};
+
+/// Readers side by side, one behind them all, and one that comes and goes.
+std::size_t stress_gated(engine& e) {
+    using ring = penstock::broadcast_ring<parcel>;
+    const std::size_t producers = pick(e, 1, 2 * cores), readers = pick(e, 1, 3);
+    const std::size_t each = pick(e, 1, 600), total = producers * each;
+    const auto seed = static_cast<std::uint32_t>(e());
+    ring r{pick(e, 1, pick(e, 1, 200))};
+    std::vector<ring::reader> ends;
+    for (std::size_t i = 0; i < readers; ++i) ends.push_back(r.join());
+    ends.push_back(r.join(penstock::behind(ends[0], ends[1 % readers], ends[2 % readers])));
+    std::vector<observer> seen(readers + 1, observer{producers});
+    std::vector<std::atomic<std::size_t>> done(readers + 1);
+    std::atomic<std::size_t> pushing{producers}, too_early{0}, guests_wrong{0};
+    in_threads(producers + readers + 2, [&](std::size_t who) {
+        engine mine{seed + static_cast<std::uint32_t>(who)};
+        if (who < producers) {
+            for (std::size_t i = 0; i < each; ++i) {
+                parcel p{flow_account::message(who, i)};
+                until([&] { return r.try_push(std::move(p)); });
+            }
+            if (--pushing == 0) r.close();
+        } else if (who < producers + readers + 1) {
+            const std::size_t i = who - producers;
+            until([&] {
+                while (const parcel* p = ends[i].front()) {
+                    if (i == readers)  // those before it are done with this one
+                        for (std::size_t k = 0; k < readers; ++k)
+                            if (done[k] <= seen[i].seen()) ++too_early;
+                    seen[i].saw(p->m);
+                    ++done[i];
+                    ends[i].pop();
+                }
+                return ends[i].drained();
+            });
+        } else {
+            while (pushing > 0) {
+                observer guest{producers};
+                guest.missed_some();  // what was before it joined
+                auto end = r.join();
+                for (std::size_t left = pick(mine, 0, 100); left > 0 && !end.drained(); --left) {
+                    if (const parcel* p = end.front()) {
+                        guest.saw(p->m);
+                        end.pop();
+                    } else {
+                        std::this_thread::yield();
+                    }
+                }
+                guests_wrong += guest.wrong();
+            }
+        }
+    });
+    for (observer& o : seen) {
+        REQUIRE(o.wrong() == 0);
+        REQUIRE(o.seen() == total);
+    }
+    REQUIRE(too_early == 0);
+    REQUIRE(guests_wrong == 0);
+    return total;
+}
+
+const flow_message& message_of(const flow_message& m) { return m; }
+const flow_message& message_of(const parcel& p) { return p.m; }
+
+/// Readers who are overtaken are told how many they missed, and go on in order.
+template <class T>
+std::size_t stress_lossy(engine& e) {
+    using ring = penstock::broadcast_ring<T, penstock::lossy>;
+    const std::size_t producers = pick(e, 1, 2 * cores), readers = pick(e, 1, 4);
+    const std::size_t each = pick(e, 1, 2000), total = producers * each;
+    ring r{pick(e, 1, pick(e, 1, 200))};
+    std::vector<typename ring::reader> ends;
+    for (std::size_t i = 0; i < readers; ++i) ends.push_back(r.join());
+    std::vector<observer> seen(readers, observer{producers});
+    std::atomic<std::size_t> pushing{producers};
+    in_threads(producers + readers, [&](std::size_t who) {
+        if (who < producers) {
+            for (std::size_t i = 0; i < each; ++i) {
+                T m{flow_account::message(who, i)};
+                until([&] { return r.try_push(std::move(m)); });
+            }
+            if (--pushing == 0) r.close();
+            return;
+        }
+        const std::size_t i = who - producers;
+        until([&] {
+            while (auto m = ends[i].try_pop()) {
+                if (ends[i].lagged() > 0) seen[i].missed_some();
+                seen[i].saw(message_of(*m));
+            }
+            return ends[i].drained();
+        });
+    });
+    for (std::size_t i = 0; i < readers; ++i) {
+        REQUIRE(seen[i].wrong() == 0);
+        REQUIRE(seen[i].seen() + ends[i].missed() == total);
+    }
+    return total;
+}
+
+/// Each reader sees values whole, and no writer's older one after a newer one of his.
+template <class T>
+std::size_t stress_latest(engine& e) {
+    const std::size_t writers = pick(e, 1, 3), readers = pick(e, 1, 4), each = pick(e, 1, 3000);
+    penstock::latest<T> last;
+    std::vector<observer> seen(readers, observer{writers});
+    std::atomic<std::size_t> writing{writers};
+    in_threads(writers + readers, [&](std::size_t who) {
+        if (who < writers) {
+            for (std::size_t i = 0; i < each; ++i) last.write(T{flow_account::message(who, i)});
+            --writing;
+            return;
+        }
+        std::uint64_t version = 0;
+        for (bool over = false; !over;) {
+            over = writing == 0;  // then one more look, at the very last value
+            auto m = last.read_newer(version);
+            if (m) {
+                seen[who - writers].missed_some();
+                seen[who - writers].saw(message_of(*m));
+            } else {
+                std::this_thread::yield();
+            }
+        }
+    });
+    for (observer& o : seen) {
+        REQUIRE(o.wrong() == 0);
+        REQUIRE(o.seen() >= 1);
+    }
+    REQUIRE(last.version() <= writers * each);
+    const auto m = last.read();
+    REQUIRE(message_of(*m).number == each - 1);  // somebody's last one
+    return writers * each;
+}
+
 }  // namespace
 
+TEST_CASE("broadcast_ring, gated") { again_and_again("broadcast_ring, gated", stress_gated); }
+TEST_CASE("broadcast_ring, lossy") {
+    again_and_again("broadcast_ring, lossy", stress_lossy<flow_message>);
+}
+TEST_CASE("broadcast_ring, lossy and shared") {
+    again_and_again("broadcast_ring, lossy and shared", stress_lossy<parcel>);
+}
+TEST_CASE("latest") { again_and_again("latest", stress_latest<flow_message>); }
+TEST_CASE("latest, shared") { again_and_again("latest, shared", stress_latest<parcel>); }
 TEST_CASE("spsc_ring") {
     again_and_again(
         "spsc_ring", [](engine& e) { return stress_queue<penstock::spsc_ring<parcel>>(e, true); });

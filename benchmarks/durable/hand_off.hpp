@@ -40,15 +40,20 @@ double hand_off(std::size_t n, double pause_ns, Send send, Receive receive) {
             arrived = i + 1;
         }
     }};
-    timed_message m;
-    for (std::size_t i = 0; i < n; ++i) {
-        while (arrived != i) penstock::sys::pause();
-        for (const double until = now_ns() + pause_ns; now_ns() < until;) penstock::sys::pause();
-        m.number = i;
-        const double now = now_ns();
-        std::memcpy(m.filling.data(), &now, sizeof now);
-        send(m);
-    }
+    std::thread sender{[&] {
+        pin(0);
+        timed_message m;
+        for (std::size_t i = 0; i < n; ++i) {
+            while (arrived != i) penstock::sys::pause();
+            for (const double until = now_ns() + pause_ns; now_ns() < until;)
+                penstock::sys::pause();
+            m.number = i;
+            const double now = now_ns();
+            std::memcpy(m.filling.data(), &now, sizeof now);
+            send(m);
+        }
+    }};
+    sender.join();
     receiver.join();
     std::nth_element(took.begin(), took.begin() + static_cast<std::ptrdiff_t>(n / 2), took.end());
     return took[n / 2];

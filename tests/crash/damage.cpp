@@ -24,6 +24,20 @@ TEST_CASE("every byte flipped: what is read was sent, and what is missing is rep
                               << " states, violations " << counts.violations);
 }
 
+TEST_CASE(
+    "segments missing, doubled, swapped, of another journal: reported there, and never wrong data") {
+    history h, ignored;
+    const char* const actions = "sibaotxRSSSsbtRSsaxrtSSSSSSSSsbtaSSSSS";
+    const image whole = written_journal(h, actions), other = written_journal(ignored, actions);
+    tally counts;
+    misplaced(whole, other, h, counts);
+    INFO(counts.first);
+    CHECK(counts.points > 20);
+    CHECK(counts.violations == 0);
+    MESSAGE("segments misplaced: " << counts.points << " points, " << counts.states
+                                   << " states, violations " << counts.violations);
+}
+
 TEST_CASE("what a fuzzer once made of a journal is opened and read, or refused") {
     std::ifstream corpus{CRASH_CORPUS};
     int inputs = 0;

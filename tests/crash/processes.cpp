@@ -303,7 +303,8 @@ TEST_CASE("a kill behind every store: what has returned is there, whole") {
         if (::ptrace(how, writer.pid(), nullptr, nullptr) != 0) break;
     }
     CHECK(h.returned == units.size());
-    CHECK(states > 100);
+    CHECK(states >
+          50);  // how many depends on the instructions that zero what is left of a reservation
     MESSAGE(steps << " instructions: " << states << " points, " << states
                   << " states, violations 0");
 }

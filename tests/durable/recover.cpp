@@ -217,6 +217,34 @@ TEST_CASE("an old record that lines up behind new ones does not come back: anoth
     CHECK(g.try_receive().status() == status::empty);
 }
 
+TEST_CASE("a hole that killed senders left in the last segment is cut, and what was behind it") {
+    scratch dir;
+    std::vector<std::uint64_t> ends;
+    bytes before;
+    {
+        quick q;
+        journal j{dir.path("j"), q.options(false, sync::process_crash)};
+        numbers n{j, "queue"};
+        for (std::uint64_t i = 0; i < 10; ++i) {
+            REQUIRE(n.send(i));
+            ends.push_back(j.appended() % segment_bytes);
+        }
+        before = load(segment_path(dir, 1));  // closing would sync
+    }
+    for (std::size_t missing = 1; missing < ends.size(); ++missing) {
+        // Its sender had copied the message, and was killed before the commit word.
+        bytes b = before;
+        for (std::size_t i = 0; i < 8; ++i) b[ends[missing - 1] + i] = 0;
+        store(segment_path(dir, 1), b);
+        const found f = read_all(dir);
+        CHECK(f.end == status::empty);
+        CHECK(f.values == from_to(0, missing));
+        CHECK(f.report.damage.empty());
+        CHECK(f.report.torn_bytes > 0);
+        CHECK(f.report.torn_at.byte == ends[missing - 1]);
+    }
+}
+
 TEST_CASE("what is cut is zeroed: the next opening finds nothing torn") {
     scratch dir;
     write_numbers(dir, 0, 20, sync::process_crash);
@@ -457,6 +485,33 @@ TEST_CASE("a segment sealed, its successor not made yet: the journal goes on in 
     CHECK(kept > 300);
     write_numbers(dir, kept, 700);
     CHECK(read_all(dir, false, "second").values == from_to(0, 700));
+}
+
+TEST_CASE(
+    "a record where only a seal may be: opening is refused, and nothing written behind the end") {
+    for (const std::size_t left : {0u, 8u, 24u, 32u, 40u}) {
+        CAPTURE(left);
+        scratch dir;
+        write_numbers(dir, 0, 3);
+        bytes b = load(segment_path(dir, 1));
+        const std::size_t at = used(b);
+        std::uint64_t epoch = 0;
+        std::memcpy(&epoch, b.data() + 40, sizeof epoch);
+        const std::vector<std::byte> payload(b.size() - at - sizeof(format::record_header) - left);
+        format::put({reinterpret_cast<std::byte*>(b.data()), b.size(), 1}, at,
+                    format::detail::sum_in(epoch, 1),
+                    {.type = format::record_type::message,
+                     .stream = 1,
+                     .bytes = static_cast<std::uint32_t>(payload.size())},
+                    payload.data());
+        store(segment_path(dir, 1), b);
+        if (left < 32) {
+            CHECK_THROWS_AS(write_numbers(dir, 3, 4), journal_damaged);
+            CHECK(load(segment_path(dir, 1)) == b);
+        } else {
+            write_numbers(dir, 3, 4);
+        }
+    }
 }
 
 TEST_CASE("a damaged snapshot of the last segment: opening starts from the one before") {

@@ -74,7 +74,8 @@ public:
             std::uint64_t bytes = 0;
             for (const T& v : values) bytes += format::record_bytes(codec<T>::bytes(v).size());
             return journal_->send_in_place(
-                *stream_, format::record_type::several, 0, bytes, [&](std::byte* to) {
+                *stream_, format::record_type::several, bytes,
+                [&](std::byte* to) noexcept(noexcept(codec<T>::bytes(values[0]))) {
                     for (const T& v : values) to = put_record(to, codec<T>::bytes(v));
                 });
         } else {
@@ -84,8 +85,8 @@ public:
                     records, {.type = format::record_type::message, .stream = stream_->id},
                     [&] { detail::encode_onto(v, records); });
             return journal_->send_in_place(
-                *stream_, format::record_type::several, 0, records.size(),
-                [&](std::byte* to) { std::memcpy(to, records.data(), records.size()); });
+                *stream_, format::record_type::several, records.size(),
+                [&](std::byte* to) noexcept { std::memcpy(to, records.data(), records.size()); });
         }
     }
 

@@ -6,13 +6,16 @@
 //   durable_queue<order> orders{books, "orders"};      // durable/durable_queue.hpp
 //   durable_queue<invoice> invoices{books, "invoices"};
 //
-// Cost      An append: a mutex, a copy, a checksum; its share of an fdatasync under every_append.
+// Cost      An append: an atomic exchange (a mutex for an accept, a transaction, a reservation), a copy,
+//           a checksum; its share of an fdatasync under every_append.
 //           The append that finds its segment full takes the next one, which somebody has made ready:
 //           the helper, or who calls maintain(). When nobody helps it makes it itself, as long as
 //           writing and syncing segment_bytes of zeros. Opening reads the segments that were not
 //           synced, mostly one.
 // Threads   Everything may be called by any number of threads at once.
-// Progress  Blocking: appends exclude each other.
+// Progress  Blocking. Messages are copied side by side, each in room of its own, and are told as
+//           appended in order: one whose thread is stopped amid its copy delays those behind it.
+//           Accepts, transactions and reservations exclude each other and all of these.
 // Errors    The constructor throws std::system_error (path and operation; who holds the lock),
 //           journal_damaged (nothing can be opened without guessing), std::invalid_argument. After
 //           that: no_space on a full disk (what is in is intact, and later calls try again);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include <penstock/durable/detail/claims.hpp>
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/readers.hpp>
 #include <penstock/durable/durable_queue.hpp>
@@ -70,6 +71,72 @@ MODEL_PROGRAM("durable: who is told of an append finds it", {}) {
                        if (done.appended() > 0)
                            MODEL_CHECK(p.read(at, 11) == format::found::record);
                    });
+}
+
+// ---- Claims: appends side by side, and one who is alone between them ----
+
+struct shared_end {
+    static constexpr std::uint64_t one = format::record_bytes(sizeof(unsigned));
+    one_page p;
+    detail::progress done;
+    detail::claims claims{done};
+    sys::atomic<bool> closed{false};
+    int segment = 0;  // changed by who is alone, used by who claims
+
+    shared_end() { claims.thaw(0, sizeof p.bytes); }
+    bool append(unsigned value) {
+        std::uint64_t at = 0;
+        if (!claims.claim(one, closed, at)) return false;
+        sys::read(&segment);
+        p.append(at, value);
+        claims.complete(at, at + one);
+        MODEL_CHECK(done.appended() >= at + one);
+        return true;
+    }
+    template <class Change>
+    void alone(Change&& change) {
+        const std::uint64_t at = claims.freeze(0);
+        MODEL_CHECK(done.appended() == at);
+        sys::wrote(&segment);
+        change();
+        claims.thaw(at, sizeof p.bytes);
+    }
+    /// Whether all that is told to be there is.
+    std::uint64_t check() const {
+        const std::uint64_t end = done.appended();
+        format::record r;
+        for (std::uint64_t at = 0; at < end; at = r.end())
+            MODEL_CHECK(format::read(p.page, at, 1, r) == format::found::record);
+        return end;
+    }
+};
+MODEL_PROGRAM("durable: two claim room, and nothing before what is appended is missing",
+              {.barriers = barriers::both, .departures = 10}) {
+    shared_end j;
+    model::threads(
+        [&] { MODEL_CHECK(j.append(1)); }, [&] { MODEL_CHECK(j.append(2)); }, [&] { j.check(); });
+    MODEL_CHECK(j.check() == 2 * shared_end::one);
+}
+MODEL_PROGRAM("durable: who is alone comes behind all claims, and before the next",
+              {.barriers = barriers::both, .departures = 10}) {
+    shared_end j;
+    bool sent = false;
+    model::threads([&] { sent = j.append(1); }, [&] { j.alone([] {}); });
+    MODEL_CHECK(j.append(2));
+    MODEL_CHECK(j.check() == (sent ? 2 : 1) * shared_end::one);
+}
+MODEL_PROGRAM("durable: a claim is before the close and found behind it, or refused",
+              {.barriers = barriers::both, .departures = 10}) {
+    shared_end j;
+    bool sent = false;
+    std::uint64_t found = 0;
+    model::threads([&] { sent = j.append(1); },
+                   [&] {
+                       j.alone([&] { j.closed.store(true, std::memory_order_relaxed); });
+                       found = j.check();
+                   });
+    MODEL_CHECK(found == (sent ? shared_end::one : 0));
+    MODEL_CHECK(!j.append(2));
 }
 
 // ---- Progress ----

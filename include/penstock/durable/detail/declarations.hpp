@@ -41,7 +41,7 @@ public:
         s.id = 1;  // for its size
         byte_writer payload;
         s.write(payload);
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         declared(enter(lock, format::record_type::stream, payload.bytes().size()));
         if (stream_state* const there = find(name, type)) return *there;
         if (known_.streams.size() >= 0xFFFF) throw std::length_error{"penstock: too many streams"};
@@ -73,7 +73,7 @@ public:
         group_entry g{.stream = stream.id, .name = name};
         byte_writer payload;
         g.write(payload);
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         declared(enter(lock, format::record_type::group, payload.bytes().size()));
         if (const group_entry* const there = find(stream, name, prefetch)) return *there;
         g.id = static_cast<std::uint32_t>(known_.groups.size() + 1);
@@ -100,7 +100,7 @@ public:
         if ((number = topics_.find(name)) != 0) return status::ok;
         if (name.empty() || name.size() > catalog::longest_name) return status::too_large;
         const std::uint64_t bytes = topic_entry{0, std::string{name}}.bytes();
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::topic, bytes); !s) return s;
         if ((number = topics_.find(name)) != 0) return status::ok;
         if (!fits_snapshot(bytes + 8)) return status::too_large;

@@ -48,21 +48,31 @@ public:
     /// ok: safe from what the policy says.
     status send(const stream_state& stream, std::uint32_t topic,
                 std::span<const std::byte> payload) {
-        return append(stream, payload.size(), [&] {
-            writer_.put(format::record_type::message, stream.id, topic, payload);
-        });
+        constexpr auto type = format::record_type::message;
+        std::uint64_t at = 0;
+        if (done().failed() || !writer_.claim(payload.size(), stream.closed, at)) {
+            return append_alone(
+                stream, payload.size(), [&] { writer_.put(type, stream.id, topic, payload); });
+        }
+        return appended(stream, writer_.put_claimed(at, type, stream.id, topic, payload));
     }
 
-    /// `fill` writes the payload where it will stay, and must not throw.
+    /// `fill` writes the payload where it will stay; what it throws goes through, and nothing is
+    /// appended.
     template <class Fill>
-    status send_in_place(const stream_state& stream, format::record_type type, std::uint32_t topic,
-                         std::uint64_t bytes, Fill&& fill) {
-        return append(stream, bytes, [&] {
+    status send_in_place(const stream_state& stream, format::record_type type, std::uint64_t bytes,
+                         Fill&& fill) {
+        // What is claimed must be completed: others wait for it.
+        if constexpr (noexcept(fill(std::declval<std::byte*>()))) {
+            std::uint64_t at = 0;
+            if (!done().failed() && writer_.claim(bytes, stream.closed, at)) {
+                fill(writer_.room(at));
+                return appended(stream, writer_.commit_claimed(at, type, stream.id, bytes));
+            }
+        }
+        return append_alone(stream, bytes, [&] {
             fill(writer_.room());
-            writer_.commit({.type = type,
-                            .stream = stream.id,
-                            .bytes = static_cast<std::uint32_t>(bytes),
-                            .topic = topic});
+            writer_.commit(type, stream.id, bytes);
         });
     }
 
@@ -71,7 +81,7 @@ public:
     template <class Settle>
     status accept(Settle&& settle, std::uint64_t& end) {
         accept_payload payload{};
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::accept, sizeof payload); !s) return s;
         if (const status s = settle(payload); !s) return s;
         writer_.put({.type = format::record_type::accept}, std::as_bytes(std::span{&payload, 1}));
@@ -88,7 +98,7 @@ public:
                    std::span<const stream_state* const> sent_to,
                    const std::vector<accept_payload>& accepts, Settle&& settle,
                    std::uint64_t& end) {
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         const format::record_header h{.type = format::record_type::several};
         const space_for who = accepts.empty() ? space_for::message : space_for::record;
         if (const status s = enter(lock, h.type, records.size(), who); !s) return s;
@@ -108,7 +118,7 @@ public:
     /// Moves a group's cursor, at the earliest to the oldest segment; `move` is told where to.
     template <class Move>
     status seek(std::uint32_t group, std::uint64_t to, Move&& move, std::uint64_t& end) {
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         struct {
             std::uint32_t group, zero;
             std::uint64_t low;
@@ -128,7 +138,7 @@ public:
     /// Room for a message that the calling thread fills in; the journal is its own until it commits
     /// or gives up.
     status reserve(const stream_state& stream, std::uint64_t bytes, std::span<std::byte>& room) {
-        std::unique_lock lock{append_mutex_, std::defer_lock};
+        std::unique_lock lock{appends_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::message, bytes, space_for::message);
             !s)
             return s;
@@ -141,9 +151,7 @@ public:
     /// Ends a reservation. `bytes` of the room are the message.
     status commit(const stream_state& stream, std::span<std::byte> room, std::uint64_t bytes) {
         std::memset(room.data() + bytes, 0, room.size() - bytes);
-        writer_.commit({.type = format::record_type::message,
-                        .stream = stream.id,
-                        .bytes = static_cast<std::uint32_t>(bytes)});
+        writer_.commit(format::record_type::message, stream.id, bytes);
         const auto end = writer_.end();
         unreserve();
         const status s = make_safe(end);
@@ -172,7 +180,7 @@ public:
     void close(stream_state& stream) {
         PENSTOCK_ASSERT(!reserved_by_me(), "commit or drop a reservation before closing its queue");
         {
-            std::lock_guard lock{append_mutex_};
+            std::lock_guard lock{appends_};  // so a claim sees it, or is complete
             stream.closed.store(true, std::memory_order_release);  // pairs with group_state's reads
         }
         readers().notify(stream.id, true);
@@ -186,7 +194,7 @@ public:
                 bool unread_too = false) {
         // Before a segment goes, the snapshot and the accepts that replace it are on disk.
         std::unique_lock lock{append_mutex_};
-        const auto end_of_accepts = writer_.end();
+        const auto end_of_accepts = done().appended();
         lock.unlock();
         if (const status s = sync_to(end_of_accepts); !s) return s;
         lock.lock();
@@ -228,11 +236,14 @@ private:
         if (space_) space_->passed(group, low);
     }
 
+    /// For a message that could not claim its room: because of what it will be answered, because the
+    /// segment is full, or because somebody is alone.
     template <class Write>
-    status append(const stream_state& stream, std::uint64_t bytes, Write&& write) {
+    [[gnu::noinline]] status append_alone(const stream_state& stream, std::uint64_t bytes,
+                                          Write&& write) {
         std::uint64_t end = 0;
         {
-            std::unique_lock lock{append_mutex_, std::defer_lock};
+            std::unique_lock lock{appends_, std::defer_lock};
             if (const status s =
                     enter(lock, format::record_type::message, bytes, space_for::message);
                 !s)
@@ -242,6 +253,9 @@ private:
             write();
             end = writer_.end();
         }
+        return appended(stream, end);
+    }
+    status appended(const stream_state& stream, std::uint64_t end) {
         const status s = make_safe(end);
         readers_of(stream.id);
         return s;
@@ -249,7 +263,7 @@ private:
 
     void unreserve() noexcept {
         reserved_by_.store(nullptr, std::memory_order_relaxed);  // read as equal by nobody
-        append_mutex_.unlock();
+        appends_.unlock();
     }
 
     const space_maker keep_to_limits_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// The end of a journal as its users share it: appends under one mutex, their safety by the policy,
-// and the work that helps: preparing segments, syncing full ones and by interval.
+// The end of a journal as its users share it: appends, their safety by the policy, and the work
+// that helps: preparing segments, syncing full ones and by interval.
 //
-//   std::unique_lock lock{append_mutex_, std::defer_lock};
+//   std::unique_lock lock{appends_, std::defer_lock};  // alone
 //   if (const status s = enter(lock, h.type, n); !s) return s;  // room for a payload of n bytes
 //   std::memcpy(writer_.room(), bytes, n);
 //   writer_.commit(h);
@@ -24,6 +24,7 @@
 #include <utility>
 
 #include <penstock/core/status.hpp>
+#include <penstock/durable/detail/append_lock.hpp>
 #include <penstock/durable/detail/catalog.hpp>
 #include <penstock/durable/detail/findings.hpp>
 #include <penstock/durable/detail/progress.hpp>
@@ -119,8 +120,8 @@ public:
     }
     /// The calling thread holds a reservation: waiting for the append mutex would wait for itself.
     [[nodiscard]] bool reserved_by_me() const noexcept {
-        // Only this thread's own store can be read as equal.
-        return reserved_by_.load(std::memory_order_relaxed) == me();
+        return reserved_by_.load(std::memory_order_relaxed) ==
+               me();  // only if stored by this thread
     }
     [[nodiscard]] bool closed() const noexcept {
         return closed_.load(std::memory_order_acquire);  // pairs with close
@@ -131,9 +132,10 @@ public:
         PENSTOCK_ASSERT(
             !reserved_by_me(), "commit or drop a reservation before closing its journal");
         {
-            std::lock_guard lock{append_mutex_};
+            std::lock_guard lock{appends_};
             if (closed()) return;
             closed_.store(true, std::memory_order_release);  // pairs with closed
+            writer_.end_claims();
         }
         stop_helper();
         lock_.release(static_cast<bool>(sync_to(done_.appended())));
@@ -157,9 +159,8 @@ protected:
     /// No lock is held. ok: look again.
     virtual status make_space(space_for who, std::uint64_t excess) = 0;
 
-    /// Locks, with room for a record of that payload when ok. Checks made before are stale: it may
-    /// have waited for a sync.
-    status enter(std::unique_lock<sys::mutex>& lock, format::record_type type,
+    /// Locks, with room for that payload when ok. Checks made before are stale: it may have waited.
+    status enter(std::unique_lock<append_lock>& lock, format::record_type type,
                  std::uint64_t payload, space_for who = space_for::record) {
         if (reserved_by_me()) return status::would_block_self;
         lock.lock();
@@ -175,7 +176,7 @@ protected:
     [[nodiscard]] static const void* me() noexcept { return &sys::per_thread<journal_end, char>(); }
 
 private:
-    status enter_slowly(std::unique_lock<sys::mutex>& lock, format::record_type type,
+    status enter_slowly(std::unique_lock<append_lock>& lock, format::record_type type,
                         std::uint64_t payload, space_for who) {
         if (!closed() && payload > writer_.largest_payload()) return status::too_large;
         for (bool looked = !limited(); !closed() && !done_.failed(); lock.lock()) {
@@ -199,10 +200,8 @@ private:
 
     [[nodiscard]] std::uint64_t segments_too_many(bool begins) const noexcept {
         const auto there = done_.appended() / segment_bytes() - segments_.oldest() + 1 + begins;
-        return options_.retention.bytes > 0
-                   ? there -
-                         std::min(there, segments_for_messages(options_.retention, segment_bytes()))
-                   : 0;
+        if (options_.retention.bytes == 0) return 0;
+        return there - std::min(there, segments_for_messages(options_.retention, segment_bytes()));
     }
     [[nodiscard]] bool limited() const noexcept {
         return options_.retention.bytes > 0 || options_.retention.age.count() > 0;
@@ -289,6 +288,7 @@ protected:
     sys::mutex append_mutex_;  // guards what follows
     catalog known_;
     writer writer_{directory_, segments_, supply_, done_, known_};
+    append_lock appends_{append_mutex_, writer_};
     bool populated_ = false;                         // the segment that the journal was opened with
     sys::atomic<const void*> reserved_by_{nullptr};  // who holds the mutex for a reservation
 

@@ -3,7 +3,8 @@
 // behind it, cuts a torn tail. What stands at the top of format.hpp about damage happens here.
 //
 // A segment may be used before the one before it is synced. While the machine has not started again
-// since, the page cache has all, and only the end of the last segment can be torn. After that the walk
+// since, the page cache has all, and only the end of the last segment can be torn: several may have
+// been killed while they copied there, side by side, so it may have holes. After that the walk
 // begins where a record says that all before its segment is on disk, and the first place that does not
 // hold, and was promised to nobody, is the end: a prefix is left.
 //

@@ -8,11 +8,11 @@
 // Messages leave the spare room alone, so that on a full disk accepts, which let segments be
 // trimmed, still find some; everybody leaves the closing room: a seal and a pair of openings.
 //
-// Threads   One at a time: the journal's append mutex.
+// Threads   claim and what ends in _claimed: any number at once (detail/claims.hpp). The rest: one, who
+//           has the append mutex; to append or make room, between begin_alone and end_alone.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -25,22 +25,16 @@
 
 #include <penstock/core/status.hpp>
 #include <penstock/durable/detail/catalog.hpp>
+#include <penstock/durable/detail/claims.hpp>
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/recover.hpp>
 #include <penstock/durable/detail/segment_cache.hpp>
 #include <penstock/durable/detail/segment_supply.hpp>
+#include <penstock/durable/detail/unsynced.hpp>
 #include <penstock/durable/segment.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
-
-/// What a sync takes to disk, the oldest first, and the offset it reaches.
-struct unsynced {
-    static constexpr std::size_t most = 4;  // sealed ones, beside the tail
-    std::array<std::shared_ptr<segment>, most + 1> segments;
-    std::size_t count = 0;
-    std::uint64_t end = 0;
-};
 
 class writer {
 public:
@@ -63,6 +57,7 @@ public:
     /// Goes on where recovery ended, under an epoch that no earlier opening used.
     void open(recovered&& from, bool created) {
         segments_.set_like(from.tail->header());
+        most_ = largest_payload();
         segments_.add(from.tail);
         begin_in(from.tail, from.at, from.epoch);
         sealed_ = from.sealed;
@@ -71,6 +66,9 @@ public:
         if (at_ == format::records_start && !sealed_) {
             write_snapshot(known_.snapshot().bytes());
         } else if (!sealed_ && (!from.snapshot_holds || !fits(0))) {
+            if (page_.size - at_ < format::record_bytes(0))
+                throw journal_damaged{
+                    in_.path(), {page_.number, at_}, "no room is left for a seal"};
             seal();  // the next segment will begin with a snapshot
         }
         if (!created) {
@@ -88,7 +86,33 @@ public:
         like.epoch = epoch_;
         supply_.begin(like);
         for (auto& spare : from.spares) supply_.add_spare(std::move(spare));
+        end_alone();
     }
+
+    /// As claims::claim, for that payload.
+    [[nodiscard]] bool claim(std::uint64_t payload, const sys::atomic<bool>& closed,
+                             std::uint64_t& at) noexcept {
+        return payload <= most_ && claims_.claim(format::record_bytes(payload), closed, at);
+    }
+    /// Appends the record that room was claimed for; answers the offset behind it.
+    std::uint64_t put_claimed(std::uint64_t at, format::record_type type, std::uint16_t stream,
+                              std::uint32_t topic, std::span<const std::byte> payload) noexcept {
+        format::put(page_, at, sum_, header(type, stream, topic, payload.size()), payload.data());
+        return complete(at, payload.size());
+    }
+    /// The same of one whose payload is in place.
+    std::uint64_t commit_claimed(std::uint64_t at, format::record_type type, std::uint16_t stream,
+                                 std::uint64_t bytes) noexcept {
+        format::commit(page_, at, sum_, header(type, stream, 0, bytes));
+        return complete(at, bytes);
+    }
+
+    /// Nobody else appends from here on, and all appends there were are complete; not before
+    /// end_alone.
+    void begin_alone() noexcept { at_ = claims_.freeze(begins_); }
+    void end_alone() noexcept { claims_.thaw(at_, sealed_ ? 0 : room_until_); }
+    /// While alone: no claims any more.
+    void end_claims() noexcept { claims_.end(); }
 
     /// Whether any record of that payload has room here, the spare left alone.
     [[nodiscard]] bool takes(std::uint64_t payload) const noexcept {
@@ -104,7 +128,7 @@ public:
     /// Whether a record with that payload needs a new segment while as many wait for their sync as
     /// may: then one has to sync first.
     [[nodiscard]] bool crowded(std::uint64_t payload) const noexcept {
-        return sealed_count_ == unsynced::most && !has_room(payload);
+        return sealed_segments_.full() && !has_room(payload);
     }
 
     /// Room for a record of that payload: ok, no_space (nothing has changed), failed (for good).
@@ -119,29 +143,23 @@ public:
         done_.fail(t);
         return status::failed;
     }
-    /// Where the payload of the next record goes, once there is room.
-    [[nodiscard]] std::byte* room() const noexcept {
-        std::byte* const to = page_.data + at_ + sizeof(format::record_header);
+    /// Where the payload of the next record goes, once there is room; of one that was claimed.
+    [[nodiscard]] std::byte* room() const noexcept { return room(at_); }
+    [[nodiscard]] std::byte* room(std::uint64_t at) const noexcept {
+        std::byte* const to = page_.data + at + sizeof(format::record_header);
         sys::wrote(to);
         return to;
     }
     /// Appends the record whose payload is in place.
-    void commit(format::record_header h) noexcept {
-        stamp(h);
-        format::commit(page_, at_, sum_, h);
-        pass(h.bytes);
+    void commit(format::record_type type, std::uint16_t stream, std::uint64_t bytes) noexcept {
+        format::commit(page_, at_, sum_, header(type, stream, 0, bytes));
+        pass(bytes);
     }
-    /// Appends a record, once there is room. By its parts: a header that is put together in memory
-    /// and copied waits for its own stores.
+    /// Appends a record, once there is room.
     void put(format::record_type type, std::uint16_t stream, std::uint32_t topic,
              std::span<const std::byte> payload) noexcept {
-        format::record_header h{.type = type,
-                                .stream = stream,
-                                .bytes = static_cast<std::uint32_t>(payload.size()),
-                                .topic = topic};
-        stamp(h);
-        format::put(page_, at_, sum_, h, payload.data());
-        pass(h.bytes);
+        format::put(page_, at_, sum_, header(type, stream, topic, payload.size()), payload.data());
+        pass(payload.size());
     }
     void put(const format::record_header& h, std::span<const std::byte> payload) noexcept {
         put(h.type, h.stream, h.topic, payload);
@@ -149,26 +167,16 @@ public:
 
     /// What is not known to be on disk.
     [[nodiscard]] unsynced to_sync() const noexcept {
-        unsynced u;
-        for (std::size_t i = 0; i < sealed_count_; ++i) u.segments[u.count++] = sealed_segments_[i];
-        u.segments[u.count++] = tail_;
-        u.end = end();
-        return u;
+        return sealed_segments_.with(tail_, done_.appended());  // others may go on
     }
     /// The sealed segments up to this number are.
-    void synced_up_to(std::uint64_t number) noexcept {
-        std::size_t kept = 0;
-        for (std::size_t i = 0; i < sealed_count_; ++i) {
-            auto s = std::move(sealed_segments_[i]);
-            if (s->number() > number) sealed_segments_[kept++] = std::move(s);
-        }
-        sealed_count_ = kept;
-    }
+    void synced_up_to(std::uint64_t number) noexcept { sealed_segments_.synced_up_to(number); }
     /// The offset of the segment that is written to.
     [[nodiscard]] std::uint64_t tail_begins() const noexcept { return begins_; }
-    [[nodiscard]] bool anything_sealed() const noexcept { return sealed_count_ > 0; }
+    [[nodiscard]] bool anything_sealed() const noexcept { return !sealed_segments_.empty(); }
 
     [[nodiscard]] const std::shared_ptr<segment>& tail() const noexcept { return tail_; }
+    /// While alone.
     [[nodiscard]] std::uint64_t end() const noexcept { return begins_ + at_; }
     [[nodiscard]] std::uint64_t segment_bytes() const noexcept {
         return segments_.like().segment_bytes;
@@ -190,20 +198,32 @@ private:
         page_ = tail_->page();
         begins_ = tail_->number() * segment_bytes();
         sum_ = format::detail::sum_in(epoch, page_.number);
-        most_ = largest_payload();
         hold_messages(false);
     }
-    void stamp(format::record_header& h) const noexcept {
+    /// Inlined, so that it stays in registers: read from memory it would wait for its own stores.
+    [[nodiscard, gnu::always_inline]] inline format::record_header header(
+        format::record_type type, std::uint16_t stream, std::uint32_t topic,
+        std::uint64_t bytes) const noexcept {
         const std::uint64_t synced = done_.synced();
-        h.time = in_.files()->wall_time();
         // The header was on disk before the segment had its name.
-        h.synced = synced < begins_ ? 0
-                                    : static_cast<std::uint32_t>(std::max<std::uint64_t>(
-                                          synced - begins_, format::records_start));
+        const std::uint64_t here =
+            synced < begins_ ? 0 : std::max<std::uint64_t>(synced - begins_, format::records_start);
+        return {.type = type,
+                .stream = stream,
+                .bytes = static_cast<std::uint32_t>(bytes),
+                .topic = topic,
+                .time = in_.files()->wall_time(),
+                .synced = static_cast<std::uint32_t>(here)};
     }
-    void pass(std::uint32_t payload) noexcept {
+    void pass(std::uint64_t payload) noexcept {
         at_ += format::record_bytes(payload);
         done_.set_appended(end());
+    }
+    std::uint64_t complete(std::uint64_t at, std::uint64_t payload) noexcept {
+        const std::uint64_t begin = begins_ + at;
+        const std::uint64_t end = begin + format::record_bytes(payload);
+        claims_.complete(begin, end);
+        return end;
     }
     [[nodiscard]] std::uint64_t spare_room() const noexcept {
         return std::min<std::uint64_t>(page_.size / 64, 64 * 1024);
@@ -233,8 +253,7 @@ private:
         if (auto t = supply_.take(next)) return t;
         segments_.add(next);
         if (!sealed_) seal();
-        PENSTOCK_ASSERT(sealed_count_ < unsynced::most, "a segment must be synced before this one");
-        sealed_segments_[sealed_count_++] = std::move(tail_);
+        sealed_segments_.add(std::move(tail_));
         begin_in(std::move(next), format::records_start, epoch_);
         sealed_ = false;
         write_snapshot(first.bytes());
@@ -249,16 +268,17 @@ private:
     progress& done_;
     const catalog& known_;
 
+    claims claims_{done_};
     std::shared_ptr<segment> tail_;
-    format::page page_;         // its bytes
-    std::uint64_t begins_ = 0;  // its offset
-    std::uint64_t at_ = 0;
-    std::uint64_t room_until_ = 0, most_ = 0;  // for messages
+    format::page page_;             // its bytes
+    std::uint64_t begins_ = 0;      // its offset
+    std::uint64_t at_ = 0;          // while alone
+    std::uint64_t room_until_ = 0;  // for messages
+    std::uint64_t most_ = 0;        // of a message; the same in all segments: read before a claim
     std::uint64_t epoch_ = 0;
     crc32c_state sum_;  // what all sums here begin with
     bool sealed_ = false;
-    std::array<std::shared_ptr<segment>, unsynced::most> sealed_segments_;  // not synced yet
-    std::size_t sealed_count_ = 0;
+    unsynced_segments sealed_segments_;
 };
 
 }  // namespace detail

@@ -44,6 +44,7 @@
 
 #include <penstock/bus/detail/answer.hpp>
 #include <penstock/bus/detail/direct.hpp>
+#include <penstock/bus/detail/fan_out.hpp>
 #include <penstock/bus/detail/inbox.hpp>
 #include <penstock/bus/detail/registry.hpp>
 #include <penstock/bus/detail/worker.hpp>
@@ -112,6 +113,9 @@ public:
                       "a handler of T is called with a const T& or a const message<T>&");
         if (options.executor.is_direct())
             return call_directly<T>(pattern, std::move(options), std::forward<Handler>(h));
+        if constexpr (detail::takes_value<std::decay_t<Handler>, T>::value)
+            if (detail::may_fan_out(options))
+                return fan_in<T>(pattern, std::move(options), std::forward<Handler>(h));
         return queue_for<T>(pattern, std::move(options), std::forward<Handler>(h));
     }
 
@@ -180,6 +184,8 @@ private:
     template <class T, class F>
     subscription call_directly(std::string_view pattern, subscribe_options<T>&& options, F&& f,
                                bool counts = true);
+    template <class T, class F>
+    subscription fan_in(std::string_view pattern, subscribe_options<T>&& options, F&& f);
     template <class T>
     subscription queue_for(std::string_view pattern, subscribe_options<T>&& options, handler<T> h);
 

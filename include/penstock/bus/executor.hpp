@@ -56,6 +56,12 @@ concept counts_waits = requires(E& e) {
     { e.end_wait() } noexcept;
 };
 
+/// An executor that may say that it runs one task at a time: then several subscriptions share a queue.
+template <class E>
+concept says_if_serial = requires(const E& e) {
+    { e.serial() } noexcept -> std::same_as<bool>;
+};
+
 class executor_ref {
 public:
     executor_ref() noexcept = default;
@@ -69,6 +75,9 @@ public:
     [[nodiscard]] bool is_own_thread() const noexcept { return kind_ == kind::in_its_thread; }
     [[nodiscard]] bool posts() const noexcept { return kind_ == kind::posted; }
 
+    [[nodiscard]] bool serial() const noexcept { return posts() && calls_->serial(at_); }
+    [[nodiscard]] bool is(const executor_ref& other) const noexcept { return at_ == other.at_; }
+
     void post(task t) const { calls_->post(at_, std::move(t)); }
     [[nodiscard]] before_wait begin_wait() const noexcept {
         return posts() ? calls_->begin_wait(at_) : before_wait::elsewhere;
@@ -81,6 +90,7 @@ private:
         void (*post)(void*, task&&);
         before_wait (*begin_wait)(void*) noexcept;
         void (*end_wait)(void*) noexcept;
+        bool (*serial)(const void*) noexcept;
     };
     template <class E>
     static constexpr calls calls_of{
@@ -97,6 +107,13 @@ private:
                 static_cast<E*>(e)->end_wait();
             } else {
                 static_cast<void>(e);
+            }
+        },
+        [](const void* e) noexcept {
+            if constexpr (says_if_serial<E>) {
+                return static_cast<const E*>(e)->serial();
+            } else {
+                return static_cast<void>(e), false;
             }
         }};
 

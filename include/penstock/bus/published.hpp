@@ -26,7 +26,12 @@ struct tally {
 
 class published {
 public:
+    published() = default;  ///< nobody was asked
     explicit published(const detail::tally& t) noexcept : t_{t} {}
+
+    /// By who publishes. Counted where it is returned: words put together from halves that were just
+    /// stored are read late.
+    [[nodiscard]] detail::tally& tally() noexcept { return t_; }
 
     /// Subscriptions whose pattern and `where` said yes; a group counts once.
     [[nodiscard]] std::uint32_t matched() const noexcept {

@@ -71,6 +71,9 @@ public:
         return unfinished_.load(std::memory_order_acquire);  // pairs with finish
     }
 
+    /// Whether it runs one task at a time.
+    [[nodiscard]] bool serial() const noexcept { return size() == 1; }
+
     // For the bus: a task of this pool is about to wait for other tasks of it (before_wait).
     [[nodiscard]] before_wait begin_wait() noexcept {
         if (here() != this) return before_wait::elsewhere;

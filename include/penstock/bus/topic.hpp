@@ -69,17 +69,19 @@ constexpr void check_message() {
 template <class T>
 [[gnu::noinline]] published publish_in(const registry& home, visitor& v, const roster* who,
                                        envelope<T>& e, const patience& p) {
-    tally t;
+    published answer;
+    tally& t = answer.tally();
     if (who)
         for (listener_base* l : *who) {
             t.handled +=
                 static_cast<listener<T>*>(l)->deliver(e, p, t, v);  // its type was compared
             if (t.halted) break;
         }
-    const published answer{t};
-    if (answer) return answer;
-    e.give_back();
-    return refused(home, t);
+    if (!answer) [[unlikely]] {
+        e.give_back();
+        t = refused(home, t).tally();
+    }
+    return answer;
 }
 
 template <class T>
@@ -264,13 +266,13 @@ private:
     template <class V>
     [[gnu::always_inline]] published routed(V& value, const sys::stop_token* stop) const {
         const auto* const how = options_.get();  // looked at where nobody is called directly
-        const published answer =
+        published answer =
             detail::publish_value(*home_, to().listeners, to().name, value, stop, how);
-        if (!unheard(answer)) [[likely]]
-            return answer;
-        return elsewhere([&](auto& t) {
-            return detail::publish_value(*home_, t.listeners, to().name, value, stop, how);
-        });
+        if (unheard(answer)) [[unlikely]]
+            answer = elsewhere([&](auto& t) {
+                return detail::publish_value(*home_, t.listeners, to().name, value, stop, how);
+            });
+        return answer;
     }
     [[nodiscard]] bool unheard(const published& p) const noexcept {
         return !p && options_ && p.status() == status::no_subscribers;

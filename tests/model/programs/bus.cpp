@@ -352,7 +352,7 @@ struct test_queue final : detail::admitting {
         return lane.fill(h, message<int>{opened(e).share()});
     }
     void let_go(detail::held& h) noexcept override { lane.let_go(h); }
-    void settle(detail::envelope_base&, detail::tally&) override {}
+    void settle(detail::envelope_base&, detail::tally&, detail::held&) override {}
     void settle_refused() override {}
     /// What is in, one after the other, as one number.
     int all() {

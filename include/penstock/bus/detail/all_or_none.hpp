@@ -69,7 +69,7 @@ public:
     virtual bool fill(envelope_base& e, held& h) noexcept = 0;
     virtual void let_go(held& h) noexcept = 0;
     /// It is in, and so is everybody else.
-    virtual void settle(envelope_base& e, tally& t) = 0;
+    virtual void settle(envelope_base& e, tally& t, held& h) = 0;
     /// A place was let go: who comes past it?
     virtual void settle_refused() = 0;
 
@@ -128,11 +128,11 @@ public:
             x.holds = false;
         }
     }
-    /// After fill: whether that queue has it.
-    [[nodiscard]] bool has(const admitting& queue) const noexcept {
-        for (const entry& x : asked())
-            if (x.queue == &queue) return x.filled;
-        return false;
+    /// After fill, if that queue has it: what it knows of that.
+    [[nodiscard]] held* filled(const admitting& queue) const noexcept {
+        for (entry& x : asked())
+            if (x.queue == &queue) return x.filled ? &x.what : nullptr;
+        return nullptr;
     }
     /// Queues that were asked and said yes.
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <penstock/bus/detail/counter.hpp>
+#include <penstock/bus/detail/fan.hpp>
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/registry.hpp>
@@ -49,6 +50,12 @@ public:
         kept::handler_.emplace(std::forward<G>(f));
     }
 
+    /// Before anybody knows it: not to be attached to routes.
+    void stand_in(fan& of, unsigned as) noexcept {
+        in_ = &of;
+        place_in_ = as;
+    }
+
     bool deliver(envelope<T>& e, const patience&, tally& t, visitor& v) override {
         if (!gate::enter(v)) return false;
         bool handled = false;
@@ -80,11 +87,20 @@ public:
 
     bool cancel() override {
         end();
-        return gate::close();
+        const bool out = gate::close();
+        if (in_) in_->has_left(out);
+        return out;
     }
     void cancel_without_waiting() override {
         end();
         gate::shut_without_waiting();
+        if (in_) in_->has_left(false);
+    }
+    void missed() noexcept override {
+        dropped_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
+    }
+    void was_refused() noexcept override {
+        rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
     }
 
     [[nodiscard]] bool active() const override { return !gate::closed(); }
@@ -93,9 +109,16 @@ public:
         c.handled = handled_.value();
         c.failed = failed_.load(std::memory_order_relaxed);  // a count; carries nothing
         c.received = c.handled + c.failed;
+        if (!in_) return c;
+        in_->add_to(c);
+        c.rejected = rejected_.load(std::memory_order_relaxed);  // counts; they carry nothing
+        c.dropped = dropped_.load(std::memory_order_relaxed);
+        c.received += c.rejected + c.dropped + c.queued;
         return c;
     }
-    [[nodiscard]] const listener_base& listens() const override { return *this; }
+    [[nodiscard]] const listener_base& listens() const override {
+        return in_ ? in_->queue_of() : *this;
+    }
     [[nodiscard]] registry& home() const override { return home_; }
 
 private:
@@ -115,6 +138,7 @@ private:
     void end() {
         // Sequentially consistent, as the other half of a handshake; the barrier is the gate's.
         this->how.store(&listener_base::ended, std::memory_order_seq_cst);
+        if (in_) return in_->leave(place_in_);
         const auto lock = home_.lock();
         if (std::exchange(attached_, false)) home_.detach(*this);
     }
@@ -126,9 +150,13 @@ private:
 
     bool attached_ = true;  // by the registry's lock
     registry& home_;
+    fan* in_ = nullptr;  // stays as long as this
+    unsigned place_in_ = 0;
     unique_function<bool(const T&)> where_;  // by the gate
     counter handled_;
     sys::atomic<std::uint64_t> failed_{0};
+    sys::atomic<std::uint64_t> rejected_{0};  // of a queue, as is the next
+    sys::atomic<std::uint64_t> dropped_{0};   // it had ended
 };
 
 }  // namespace detail

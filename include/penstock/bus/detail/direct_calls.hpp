@@ -28,13 +28,13 @@ struct direct_calls {
     visitor* begun = nullptr;   ///< nobody was called: others listen, or nobody. It still reads
 };
 
-/// Calls all in `r`, which is plain and read by that visit.
+/// Calls all from `at` on up to a null: one at least, all plain, and they stay.
 template <class Handshake>
-[[gnu::always_inline]] inline std::uint64_t call_each(
-    const Handshake by, visitor& v, const roster& r, const void* value, const std::string& topic) {
+[[gnu::always_inline]] inline std::uint64_t call_each(const Handshake by, visitor& v,
+                                                      listener_base* const* at, const void* value,
+                                                      const std::string& topic) {
     const auto id_of = [](const listener_base* l) { return static_cast<const void*>(l); };
     std::uint64_t counted = 0;
-    listener_base* const* at = r.begin();
     listener_base* now = *at;
     by.announce(v.calling, id_of(now));
     for (;;) {
@@ -62,7 +62,7 @@ template <class Handshake>
     visitor& v = all.take();
     const roster* const r = to.read(by, v);
     if (!r || !r->plain()) return {0, &v};
-    const std::uint64_t counted = call_each(by, v, *r, value, topic);
+    const std::uint64_t counted = call_each(by, v, r->begin(), value, topic);
     route::leave(v);
     all.put(v);
     return {counted, nullptr};
@@ -77,8 +77,9 @@ template <class Handshake>
 /// The same, in a visit that has found them already.
 [[gnu::noinline]] inline std::uint64_t call_all(const visitors& all, visitor& v, const roster& r,
                                                 const void* value, const std::string& topic) {
-    return all.by().asymmetric() ? call_each(handshake_of<is_asymmetric>{}, v, r, value, topic)
-                                 : call_each(handshake_of<is_symmetric>{}, v, r, value, topic);
+    return all.by().asymmetric()
+               ? call_each(handshake_of<is_asymmetric>{}, v, r.begin(), value, topic)
+               : call_each(handshake_of<is_symmetric>{}, v, r.begin(), value, topic);
 }
 
 }  // namespace detail

@@ -63,6 +63,20 @@ public:
         return message_;
     }
 
+    /// Whether somebody waits for outcomes.
+    [[nodiscard]] bool is_tracked() const noexcept {
+        return tracked_ || (message_.parcel_ && message_.parcel_->tracked);
+    }
+    /// A share, to be kept as a plain pointer; kept() gives it back, once.
+    [[nodiscard]] const void* keep() {
+        message<T> mine = share();
+        return std::exchange(mine.parcel_, nullptr);
+    }
+    [[nodiscard]] static envelope kept(const void* share) noexcept {
+        return envelope{
+            message<T>{static_cast<parcel<T>*>(const_cast<void*>(share))}};  // as keep() had it
+    }
+
     /// For one who keeps it longer than those whose outcomes are waited for: a message that has none
     /// of them. Nothing, if it is tracked and can't be copied.
     message<T> untracked() {

@@ -15,6 +15,7 @@
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/type_name.hpp>
 #include <penstock/bus/detail/visitor.hpp>
+#include <penstock/bus/executor.hpp>
 #include <penstock/bus/pattern.hpp>
 #include <penstock/bus/published.hpp>
 #include <penstock/channel/overflow.hpp>
@@ -49,7 +50,10 @@ public:
     /// the publisher is to count it; else 0.
     using call = std::uint64_t (*)(listener_base&, const void* value, const visitor&);
     /// In its place from the moment that the listener ends.
-    static std::uint64_t ended(listener_base&, const void*, const visitor&) noexcept { return 0; }
+    static std::uint64_t ended(listener_base& l, const void*, const visitor&) noexcept {
+        l.missed();
+        return 0;
+    }
 
     listener_base(const type_id& type, pattern by, std::string group, call h = nullptr)
         : type_{type},
@@ -79,6 +83,12 @@ public:
     /// Its queue, if it has one (detail/all_or_none.hpp).
     [[nodiscard]] virtual admitting* queue() noexcept { return nullptr; }
 
+    /// If it is a queue of several who are run there, with room for one more that asks for the same.
+    [[nodiscard]] virtual bool fans_out(const executor_ref&, std::size_t /*capacity*/,
+                                        overflow) const noexcept {
+        return false;
+    }
+
     /// If it retains messages for others (detail/recorder.hpp).
     [[nodiscard]] virtual recorder_base* records() noexcept { return nullptr; }
 
@@ -94,6 +104,10 @@ public:
 
     /// Whether its handler only looks at the value, here and now: then `how` says how to call it.
     [[nodiscard]] bool plain() const noexcept { return plain_; }
+    /// A message that was meant for it came when it had ended.
+    virtual void missed() noexcept {}
+    /// One was refused by its queue.
+    virtual void was_refused() noexcept {}
     /// A caller has found it ended, after he took his announcement back (detail/direct_calls.hpp).
     virtual void left() noexcept {}
     /// Its handler threw what is being handled. True: the publisher is to count it.

@@ -57,6 +57,18 @@ public:
         release(at);
     }
 
+    /// Of the newest few with that very pattern one of which is(it) is true; or null.
+    template <class Is>
+    [[nodiscard]] listener_base* newest(const pattern& by, Is&& is) const {
+        place_id at = root;
+        for (words w{by.text()}; at != none && !w.done(); w.next()) at = child(at, w.word());
+        if (at == none) return nullptr;
+        const auto& all = places_[at].here;
+        for (std::size_t i = all.size(), few = 4; i > 0 && few > 0; --few)
+            if (is(*all[--i])) return all[i];
+        return nullptr;
+    }
+
     /// Calls f with each listener whose pattern matches.
     template <class F>
     void match(std::string_view name, F&& f) {

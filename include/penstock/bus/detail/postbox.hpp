@@ -214,7 +214,7 @@ private:
     void let_go(held& h) noexcept override {
         if (!takes_all()) lane_->let_go(h);
     }
-    void settle(envelope_base& b, tally& t) override {
+    void settle(envelope_base& b, tally& t, held&) override {
         if (!takes_all()) return is_in(opened(b), t);
         const inside here{*this, this};
         const status answer = here ? offer(opened(b), {false, {}}) : status::closed;

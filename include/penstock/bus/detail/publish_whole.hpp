@@ -67,7 +67,7 @@ template <class T>
     if (who)
         for (listener_base* l : *who) {
             if (admitting* queue = l->queue()) {
-                if (all.has(*queue)) queue->settle(e, t);
+                if (held* const h = all.filled(*queue)) queue->settle(e, t, *h);
             } else if (!l->keeps()) {
                 t.handled += static_cast<listener<T>*>(l)->deliver(e, p, t, v);
             }

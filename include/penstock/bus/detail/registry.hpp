@@ -163,6 +163,11 @@ public:
         return owner_of(groups_.keeper_of(type, by));
     }
     [[nodiscard]] const group_list& groups() const noexcept { return groups_; }
+    [[nodiscard]] pattern_trie* find_trie(const type_id& type) const noexcept {
+        for (auto& [of, trie] : patterns_)
+            if (of == &type) return trie.get();
+        return nullptr;
+    }
 
     // Without the lock:
 
@@ -237,11 +242,6 @@ public:
 private:
     [[nodiscard]] std::shared_ptr<listener_base> owner_of(const listener_base* l) const {
         return l ? listeners_[l->place] : nullptr;
-    }
-    [[nodiscard]] pattern_trie* find_trie(const type_id& type) const noexcept {
-        for (auto& [of, trie] : patterns_)
-            if (of == &type) return trie.get();
-        return nullptr;
     }
     pattern_trie& trie_of(const type_id& type) {
         if (pattern_trie* known = find_trie(type)) return *known;

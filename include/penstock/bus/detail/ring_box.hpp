@@ -263,7 +263,7 @@ private:
     void let_go(held& h) noexcept override {
         if constexpr (!takes_all) std::destroy_at(&at(h));
     }
-    void settle(envelope_base& b, tally& t) override {
+    void settle(envelope_base& b, tally& t, held&) override {
         if constexpr (takes_all) {
             if (!offer(opened(b), t)) return;
         } else {

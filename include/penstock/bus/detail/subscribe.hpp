@@ -31,6 +31,30 @@ subscription bus::call_directly(std::string_view by, subscribe_options<T>&& opti
     return subscription{home_, std::move(made)};
 }
 
+template <class T, class F>
+subscription bus::fan_in(std::string_view by, subscribe_options<T>&& options, F&& f) {
+    using queue = detail::fan_out<T>;
+    const pattern checked{by};
+    const subscribe_options<T> asked{
+        .executor = options.executor, .capacity = options.capacity, .overflow = options.overflow};
+    auto member = std::make_unique<detail::direct_listener<T, std::decay_t<F>>>(
+        *home_, checked, std::move(options), std::forward<F>(f), true);
+    std::shared_ptr<queue> into;
+    const auto lock = home_->lock();
+    if (home_->closed()) return {};
+    if (auto* const known =
+            asked.executor.serial() ? home_->find_trie(detail::type_of<T>) : nullptr) {
+        auto* const found = known->newest(checked, [&](const detail::listener_base& l) {
+            return l.fans_out(asked.executor, asked.capacity, asked.overflow);
+        });
+        if (found) into = static_cast<queue*>(found)->shared_from_this();
+    }
+    if (into) return subscription{home_, into->join(std::move(member))};
+    into = std::make_shared<queue>(home_, checked, asked);
+    home_->attach(into);
+    return subscription{home_, into->join(std::move(member))};
+}
+
 template <class T, class Make>
 auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& member_of) {
     using inbox = detail::inbox<T>;

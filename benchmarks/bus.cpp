@@ -148,6 +148,8 @@ void add_events(bench::suite& s) {
         auto& c = s.cell("queued by listeners: " + std::to_string(n));
         c.add("topic", bench::ours,
               [n](std::size_t k) { return queued<bench::our_queued<counting>>(k, n); });
+        c.add("one ring", bench::ours,
+              [n](std::size_t k) { return queued<bench::our_ring<counting>>(k, n); });
         c.add("std::mutex, condition variable, vector", bench::peers,
               [n](std::size_t k) { return queued<bench::mutex_queued<counting>>(k, n); });
 #if BENCH_EVENTPP

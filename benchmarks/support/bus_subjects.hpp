@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include <penstock/bus/broadcast.hpp>
 #include <penstock/bus/bus.hpp>
 #include <penstock/bus/thread_pool.hpp>
 
@@ -144,6 +145,22 @@ struct our_queued {
         : topic{bus.topic<event>("market.us.trade")} {
         for (auto& h : handlers)
             all.push_back(bus.subscribe<event>("market.us.trade", {.executor = pool}, h));
+    }
+    void publish(const event& e) { (void)topic.publish(e); }
+    penstock::thread_pool pool{1};
+    penstock::bus bus;
+    penstock::topic<event> topic;
+    std::vector<penstock::subscription> all;
+};
+
+/// The same, with one ring for all of them.
+template <class Handler>
+struct our_ring {
+    explicit our_ring(const std::vector<Handler>& handlers)
+        : topic{bus.topic<event>("market.us.trade")} {
+        for (auto& h : handlers)
+            all.push_back(bus.subscribe<event>(
+                "market.us.trade", penstock::broadcast_options<event>{.executor = pool}, h));
     }
     void publish(const event& e) { (void)topic.publish(e); }
     penstock::thread_pool pool{1};

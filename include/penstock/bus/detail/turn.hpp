@@ -42,7 +42,7 @@ public:
         } else if (state_.fetch_add(0, std::memory_order_release) == busy) {   // (N), with (E)
             return false;
         }
-        return state_.exchange(busy, std::memory_order_acq_rel) == idle;  // (N), with (E); (P)
+        return state_.exchange(busy, std::memory_order_acquire) == idle;  // (P), pairs with (I)
     }
 
     /// By the task, which has found nothing. True: look() has, now. False: it is over.

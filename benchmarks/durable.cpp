@@ -9,6 +9,9 @@
 // The cells "over 3 GB" and "open" take that and 24 GB of disk; PENSTOCK_BENCH_GB=1 makes them small.
 #include <cstdio>
 #include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <sstream>
 #include <thread>
@@ -225,16 +228,12 @@ void slowest(bench::suite& s, const char* name) {
               .what = bench::goal::kind::value});
 }
 
-/// One that is made when it is asked for, and gone before the next.
+/// Made when it is first asked for.
 template <class Large>
 Large& large(std::size_t bytes) {
-    static std::unique_ptr<Large> it;
-    static std::size_t has = 0;
-    if (has != bytes) {
-        it.reset();
-        it = std::make_unique<Large>(bytes);
-        has = bytes;
-    }
+    static std::map<std::size_t, std::unique_ptr<Large>> all;
+    auto& it = all[bytes];
+    if (!it) it = std::make_unique<Large>(bytes);
     return *it;
 }
 void opening(bench::suite& s) {

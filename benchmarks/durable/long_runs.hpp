@@ -35,21 +35,28 @@ enum class help { none, thread, recycling };
 
 // ---- Rolling ------------------------------------------------------------------------------------
 
-/// The loop's segments: made when needed, or ahead by a thread, which also syncs what is full.
+/// The loop's segments: made when needed, or ahead by a thread, which also syncs what is full. What is
+/// synced may be used again.
 class bare_segments {
 public:
-    bare_segments(const std::string& dir, bool ahead) : dir_{dir} {
-        if (!ahead) return;
+    bare_segments(const std::string& dir, help how) : dir_{dir}, again_{how == help::recycling} {
+        if (how == help::none) return;
         next_ = make();
         helper_ = std::thread{[this] {
             std::unique_lock lock{mutex_};
             while (!stop_) {
                 if (full_.data()) {
-                    const mapped_file full = std::move(full_);
+                    mapped_file full = std::move(full_);
                     full_ = {};
                     lock.unlock();
                     full.sync();
                     lock.lock();
+                    if (again_) spares_.push_back(std::move(full));
+                    changed_.notify_all();
+                } else if (!next_.data() && !spares_.empty()) {
+                    next_ = std::move(spares_.back());
+                    spares_.pop_back();
+                    changed_.notify_all();
                 } else if (!next_.data()) {
                     lock.unlock();
                     mapped_file made = make();
@@ -90,7 +97,9 @@ private:
     mapped_file make() { return {dir_ + "/" + std::to_string(number_++), segment_bytes}; }
 
     std::string dir_;
+    bool again_;
     std::thread helper_;
+    std::vector<mapped_file> spares_;
     std::mutex mutex_;
     std::condition_variable changed_;
     mapped_file next_, full_;
@@ -103,7 +112,7 @@ template <std::size_t Bytes>
 double rolling_loop(help how) {
     disk_folder dir;
     const std::size_t n = gigabytes(3) / record_bytes<Bytes>;
-    bare_segments segments{dir.path(), how == help::thread};
+    bare_segments segments{dir.path(), how};
     mapped_file now{dir.path() + "/first", segment_bytes};
     now.populate();
     durable_message<Bytes> m;
@@ -111,7 +120,7 @@ double rolling_loop(help how) {
     const double start = now_ns();
     for (m.number = 0; m.number < n; ++m.number) {
         if (at + record_bytes<Bytes> > segment_bytes) {
-            if (how != help::recycling) segments.roll(now);
+            segments.roll(now);
             at = 0;
         }
         (void)put_record(now.data() + at, m);
@@ -219,7 +228,7 @@ double slowest_of_journal(help how) {
 template <std::size_t Bytes>
 double slowest_of_loop(help how) {
     disk_folder dir;
-    bare_segments segments{dir.path(), how == help::thread};
+    bare_segments segments{dir.path(), how};
     mapped_file now{dir.path() + "/first", segment_bytes};
     now.populate();
     std::size_t at = 0;

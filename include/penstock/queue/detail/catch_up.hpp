@@ -9,7 +9,7 @@
 //   if (pace.pauses(cursor, capacity)) pace.brought(how many there are now);  // else: refuse
 //
 // Rule      An element earns two points, a refusal costs one. At 64 the side pauses 32 times (0.8 us;
-//           in a ring of less than 256 for an eighth of the capacity, or the other one would be
+//           in a ring of less than 256 a sixteenth of the capacity, or the other one would be
 //           through with it long before) and starts again from 0. A pause that brought fewer than 8 elements doubles the price, up
 //           to 8,192 points; one that brought more resets it.
 // Threads   Any; all of it is a hint. Who is refused again and again with nothing between writes
@@ -39,7 +39,7 @@ public:
         const bool enough = sum >= price_.load(std::memory_order_relaxed);      // a hint
         points_.store(enough || sum < 0 ? 0 : sum, std::memory_order_relaxed);  // a hint
         if (!enough) return false;
-        const std::size_t often = capacity < 256 ? capacity / 8 : 32;
+        const std::size_t often = capacity < 256 ? capacity / 16 : 32;
         for (std::size_t i = 0; i < often; ++i) sys::pause();
         return true;
     }

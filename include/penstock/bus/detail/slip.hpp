@@ -20,7 +20,7 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-/// Up to four words: above that a copy for each queue costs more than a share (measured).
+/// Up to four words: above that a copy for each queue costs more than a share.
 template <class T>
 inline constexpr bool is_copied =
     std::is_trivially_copyable_v<T> && sizeof(T) <= 32 && alignof(T) <= alignof(void*);

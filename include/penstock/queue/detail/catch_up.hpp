@@ -8,10 +8,10 @@
 //
 //   if (pace.pauses(cursor, capacity)) pace.brought(how many there are now);  // else: refuse
 //
-// Rule      An element earns two points, a refusal costs one. At 64 the side pauses 32 times (0.8 us;
-//           in a ring of less than 256 a sixteenth of the capacity, or the other one would be
-//           through with it long before) and starts again from 0. A pause that brought fewer than 8 elements doubles the price, up
-//           to 8,192 points; one that brought more resets it.
+// Rule      An element earns two points, a refusal costs one. At 64 the side pauses 32 times (0.8 us; in
+//           a ring of less than 256 a sixteenth of the capacity, or it would outlast what is in it) and
+//           starts again from 0. A pause that brought fewer than 8 elements doubles the price, up to
+//           8,192 points; one that brought more resets it.
 // Threads   Any; all of it is a hint. Who is refused again and again with nothing between writes
 //           nothing.
 #pragma once

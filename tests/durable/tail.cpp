@@ -63,11 +63,14 @@ TEST_CASE("another process tails while this one sends, trims and uses segments a
     auto g = q.group("g", {.prefetch = 8});
     constexpr std::uint64_t count = 20000;
     REQUIRE(q.send(0));
+    int opened[2];
+    REQUIRE(::pipe(opened) == 0);
     const pid_t child = ::fork();
     if (child == 0) {
         int answer = 1;
         try {
             journal_tail<std::uint64_t> tail{dir.path("j"), "q"};
+            if (::write(opened[1], "", 1) != 1) ::_exit(4);
             std::uint64_t next = 0;
             while (next < count) {
                 auto m = tail.try_receive();
@@ -81,6 +84,10 @@ TEST_CASE("another process tails while this one sends, trims and uses segments a
         }
         ::_exit(answer);
     }
+    ::close(opened[1]);  // so that a child that dies is no wait for ever
+    char is_there;
+    REQUIRE(::read(opened[0], &is_there, 1) == 1);  // who comes after a trim begins behind it
+    ::close(opened[0]);
     for (std::uint64_t i = 1; i < count; ++i) {
         REQUIRE(q.send(i));
         if (i % 500 == 0) {

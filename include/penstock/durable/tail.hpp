@@ -14,8 +14,9 @@
 //           stream, or of another type). Then: empty, or failed for what does not hold and is not
 //           about to be written; seek() behind it goes on. Throws what the codec throws.
 // Lag       The writer doesn't wait for it: segments that were trimmed before it came are skipped and
-//           counted by lagged(). The one it reads is locked, so that trim removes its name, not its
-//           content. A file cut short by somebody else is no SIGBUS: bytes are copied by read().
+//           counted by lagged(), and so is one that was used again between its opening and its lock.
+//           The one it reads is locked, so that trim removes its name, not its content. A file cut
+//           short by somebody else is no SIGBUS: bytes are copied by read().
 #pragma once
 
 #include <algorithm>
@@ -86,7 +87,11 @@ public:
             }
             switch (look()) {
                 case format::found::space: return status::empty;
-                case format::found::damage: return under_way() ? status::empty : status::failed;
+                case format::found::damage:
+                    if (under_way()) return status::empty;
+                    if (listed(number_)) return status::failed;
+                    segment_.reset();  // used again while this one came
+                    continue;
                 case format::found::record: break;
             }
             const format::record r = record_;
@@ -126,6 +131,11 @@ private:
         return format::numbers_of(names);
     }
 
+    bool listed(std::uint64_t number) {
+        const auto numbers = list();
+        return std::binary_search(numbers.begin(), numbers.end(), number);
+    }
+
     /// Opens that segment, or the next one there is.
     status enter(std::uint64_t number) {
         for (;;) {
@@ -140,8 +150,9 @@ private:
             number = *at;
             auto s = std::make_shared<segment>();
             const segment_fault fault = s->open_copy(in_, number, {.number = 0});
-            // Trimmed between the list and the opening: look again.
+            // Trimmed between the list and the opening, or the lock: look again.
             if (fault.trouble.code == ENOENT || fault.trouble.code == EAGAIN) continue;
+            if (fault && !listed(number)) continue;
             if (fault) return status::failed;
             segment_bytes_ = s->header().segment_bytes;
             segment_ = std::move(s);

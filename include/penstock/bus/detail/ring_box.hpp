@@ -53,14 +53,7 @@ public:
 
     bool deliver(envelope<T>& e, const patience& p, tally& t, visitor&) override {
         status answer = offer(e, t);
-        if (answer == status::full && terms_.full == overflow::block && p.may_wait)
-            answer = if_not_for_itself([&] {
-                status found = status::full;
-                const status waited = room_.wait(
-                    [&] { return (found = offer(e, t)) != status::full; }, [] { return false; }, {},
-                    p.stop);
-                return waited ? found : waited;
-            });
+        if (answer == status::full) answer = once_there_is_room(p, [&] { return offer(e, t); });
         if (answer) {
             wake_all(e.topic());
         } else if (answer != status::closed) {  // else it has just ended: no match
@@ -208,6 +201,17 @@ private:
         for (const auto& m : failed) members_.put_back(m);
     }
 
+    /// What `attempt` answers when it isn't full any more, where that may be waited for.
+    template <class Attempt>
+    status once_there_is_room(const patience& p, Attempt attempt) {
+        if (terms_.full != overflow::block || !p.may_wait) return status::full;
+        return if_not_for_itself([&] {
+            status found = status::full;
+            const status waited = room_.wait([&] { return (found = attempt()) != status::full; },
+                                             [] { return false; }, {}, p.stop);
+            return waited ? found : waited;
+        });
+    }
     template <class Wait>
     status if_not_for_itself(Wait wait) {
         if (visitor::serves(this)) return status::would_block_self;
@@ -240,14 +244,7 @@ private:
         return status::ok;
     }
     status wait_and_hold(held& h, const patience& p) override {
-        status answer = status::full;
-        if (terms_.full == overflow::block && p.may_wait)
-            answer = if_not_for_itself([&] {
-                status found = status::full;
-                const status waited = room_.wait([&] { return (found = hold(h)) != status::full; },
-                                                 [] { return false; }, {}, p.stop);
-                return waited ? found : waited;
-            });
+        const status answer = once_there_is_room(p, [&] { return hold(h); });
         if (!answer && answer != status::closed)
             rejected_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
         return answer;

@@ -12,6 +12,7 @@
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/ring_box.hpp>
+#include <penstock/bus/detail/runner.hpp>
 #include <penstock/bus/handler.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -19,7 +20,7 @@ namespace detail {
 
 template <class T, class Share>
 class ring_reader final
-    : public member_base,
+    : public runner<ring_reader<T, Share>>,
       public subscriber,
       public std::enable_shared_from_this<ring_reader<T, Share>>,
       private gate {
@@ -28,7 +29,7 @@ class ring_reader final
 public:
     ring_reader(std::shared_ptr<registry> home, std::shared_ptr<box> from, executor_ref on,
                 handler<T> h, handler<T> on_drop)
-        : member_base{on},
+        : ring_reader::runner{on},
           gate{home->visits()},
           home_{std::move(home)},
           box_{std::move(from)},
@@ -39,42 +40,19 @@ public:
     /// Its place in the ring: by its handler's thread, and by who begins or ends it.
     [[nodiscard]] Share& share() noexcept { return share_; }
 
-    /// With the registry's lock held, after joining.
-    void start() {
-        if (!runs_on.is_own_thread()) return;
-        thread_ = sys::thread{[self = this->shared_from_this()](const sys::stop_token& stop) {
-            self->live(stop);
-        }};
-    }
-
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
-    void wake() override {
-        if (runs_on.is_own_thread()) {
-            woken_.store(true, std::memory_order_relaxed);  // the bell orders what it finds
-            bell_.notify_one();
-        } else {
-            runs_on.post([self = this->shared_from_this()] { self->run(); });
-        }
-    }
-
     bool cancel() override {
         const bool mine = box_->leave(*this);  // whoever takes it out also ends its thread
-        if (mine) thread_.request_stop();
+        if (mine) this->stop_thread();
         const bool out = gate::close();
-        if (mine && thread_.joinable()) {
-            if (out) {
-                thread_.join();
-            } else {
-                thread_.detach();  // it is us, or waits for us; it ends with its handler
-            }
-        }
+        if (mine) this->join_thread(out);
         return out;
     }
     void cancel_without_waiting() override {
         const bool mine = box_->leave(*this);
-        if (mine) thread_.request_stop();
+        if (mine) this->stop_thread();
         gate::shut_without_waiting();
-        if (mine && thread_.joinable()) thread_.detach();  // it holds what it needs, and ends
+        if (mine) this->detach_thread();
     }
 
     [[nodiscard]] bool active() const override { return !gate::closed(); }
@@ -92,9 +70,8 @@ public:
     [[nodiscard]] registry& home() const override { return *home_; }
 
 private:
-    static constexpr int batch = 64;
+    friend runner<ring_reader<T, Share>>;
 
-    /// One task, or one turn of the thread.
     void run() {
         {
             const inside here{*this, box_.get()};
@@ -106,29 +83,11 @@ private:
                 count(dropped_, share_.done());
                 box_->has_room();
                 if (gate::closed()) break;
-                if (n % batch == 0 && posted_again()) return;
+                if (n % this->batch == 0 && this->posted_again()) return;
             }
         }
         box_->rested();
     }
-    void live(const sys::stop_token& stop) {
-        const auto rung = [this] {
-            return woken_.exchange(false, std::memory_order_relaxed);  // the bell orders
-        };
-        while (bell_.wait(
-            rung, [] { return false; }, {}, stop))
-            run();
-    }
-    bool posted_again() noexcept {
-        if (runs_on.is_own_thread()) return false;
-        try {
-            wake();
-            return true;
-        } catch (...) {
-            return false;  // the executor is out of room: go on here
-        }
-    }
-
     void handle(const message<T>& m) noexcept {
         lent<T> e{m};
         try {
@@ -168,9 +127,6 @@ private:
     handler<T> handler_;  // by the gate
     handler<T> on_drop_;  // by the gate
     Share share_;
-    sys::thread thread_;
-    sys::atomic<bool> woken_{false};
-    waiter bell_;
     const std::uint64_t rejected_before_;
     sys::atomic<std::uint64_t> handled_{0}, failed_{0}, dropped_{0};
 };

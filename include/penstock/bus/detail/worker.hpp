@@ -2,9 +2,8 @@
 // A member of an inbox that has a handler: run by tasks on its executor, or by a thread of its own.
 // One message at a time, whichever it is.
 //
-// A task handles up to `batch` messages and then posts itself again, so that a pool is shared
-// fairly among subscriptions that are never idle. Before a message is taken the gate is entered:
-// what was taken is handled, also when the subscription ends in that moment.
+// Before a message is taken the gate is entered: what was taken is handled, also when the subscription
+// ends in that moment. detail/runner.hpp has its turns.
 #pragma once
 
 #include <memory>
@@ -13,6 +12,7 @@
 #include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/inbox.hpp>
 #include <penstock/bus/detail/listener.hpp>
+#include <penstock/bus/detail/runner.hpp>
 #include <penstock/bus/handler.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -20,26 +20,18 @@ namespace detail {
 
 template <class T>
 class worker final
-    : public member_base,
+    : public runner<worker<T>>,
       public subscriber,
       public std::enable_shared_from_this<worker<T>>,
       private gate {
 public:
     worker(std::shared_ptr<registry> home, std::shared_ptr<inbox<T>> from, executor_ref on,
            std::size_t at_once, handler<T> h)
-        : member_base{on, false, at_once},
+        : worker::runner{on, false, at_once},
           gate{from->home().visits()},
           home_{std::move(home)},
           inbox_{std::move(from)},
           handler_{std::move(h)} {}
-
-    /// With the registry's lock held, after joining.
-    void start() {
-        if (!runs_on.is_own_thread()) return;
-        thread_ = sys::thread{[self = this->shared_from_this()](const sys::stop_token& stop) {
-            self->live(stop);
-        }};
-    }
 
     /// A new member may find work in the queue of its group; the first one, what is replayed.
     void catch_up() {
@@ -48,33 +40,18 @@ public:
     }
 
     [[nodiscard]] std::shared_ptr<member_base> self() override { return this->shared_from_this(); }
-    void wake() override {
-        if (runs_on.is_own_thread()) {
-            woken_.store(true, std::memory_order_relaxed);  // the bell orders what it finds
-            bell_.notify_one();
-        } else {
-            runs_on.post([self = this->shared_from_this()] { self->run(); });
-        }
-    }
-
     void cancel_without_waiting() override {
         const bool mine = inbox_->leave(*this);
-        if (mine) thread_.request_stop();
+        if (mine) this->stop_thread();
         gate::shut_without_waiting();
         inbox_->shut_if_left();
-        if (mine && thread_.joinable()) thread_.detach();  // it holds what it needs, and ends
+        if (mine) this->detach_thread();
     }
     bool cancel() override {
         const bool mine = inbox_->leave(*this);  // whoever takes it out also ends its thread
-        if (mine) thread_.request_stop();
+        if (mine) this->stop_thread();
         const bool out = gate::close();
-        if (mine && thread_.joinable()) {
-            if (out) {
-                thread_.join();
-            } else {
-                thread_.detach();  // it is us, or waits for us; it ends with its handler
-            }
-        }
+        if (mine) this->join_thread(out);
         return inbox_->end_if_left() && out;
     }
 
@@ -90,9 +67,8 @@ public:
     [[nodiscard]] registry& home() const override { return *home_; }
 
 private:
-    static constexpr int batch = 64;
+    friend runner<worker<T>>;
 
-    /// One task, or one turn of the thread.
     void run() {
         {
             const inside here{*this, inbox_.get()};
@@ -103,18 +79,11 @@ private:
                 const bool handled = handle(std::move(m->what));
                 inbox_->done(m->claim, handled);
                 if (gate::closed()) break;
-                if (n % batch == 0 && posted_again()) return;
+                if (n % this->batch == 0 && this->posted_again()) return;
             }
         }
         inbox_->rested();
         inbox_->catch_up();  // the next of its key, which nobody else was woken for
-    }
-
-    /// The thread of its own.
-    void live(const sys::stop_token& stop) {
-        while (bell_.wait([this] { return woken_.exchange(false, std::memory_order_relaxed); },
-                          [] { return false; }, {}, stop))
-            run();
     }
 
     bool handle(message<T>&& m) noexcept {
@@ -132,16 +101,6 @@ private:
         }
     }
 
-    bool posted_again() noexcept {
-        if (runs_on.is_own_thread()) return false;
-        try {
-            wake();
-            return true;
-        } catch (...) {
-            return false;  // the executor is out of room: go on here
-        }
-    }
-
     void last_out() noexcept override {
         handler_ = {};
         inbox_->take_over(*this);
@@ -150,9 +109,6 @@ private:
     const std::shared_ptr<registry> home_;
     const std::shared_ptr<inbox<T>> inbox_;
     handler<T> handler_;  // by the gate
-    sys::thread thread_;
-    sys::atomic<bool> woken_{false};
-    waiter bell_;
     sys::atomic<std::uint64_t> handled_{0};
     sys::atomic<std::uint64_t> failed_{0};
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Real processes that come to an end, or stand still, at the worst moment. kill.cpp kills them at random;
-// here a writer is stopped behind every instruction, and whenever the file has changed its content is
-// what a SIGKILL there would have left.
+// Real processes that come to an end, or stand still, at the worst moment; and what others find of their
+// journals meanwhile.
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -13,8 +12,6 @@
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -225,86 +222,4 @@ TEST_CASE("a wall clock that goes back changes neither order nor content") {
     after.time = 1;
     CHECK(recovered(after, h, 20, wrong));
     CHECK(wrong.empty());
-}
-
-TEST_CASE("a kill behind every store: what has returned is there, whole") {
-    // Tens of microseconds an instruction: only where it was asked for.
-    if (effort(0, 1) == 0 || TESTS_SANITIZED) return;
-    scratch dir;
-    history h;
-    const std::vector<unit> units{
-        {.sent = {{0, 1}}},
-        {.sent = {{0, 2}, {0, 3}}},
-        {.accepted = {{0, 1}}},
-        {.sent = {{1, 4}}, .accepted = {{0, 2}}},
-        {.sent = {{0, 5}}}};
-    const std::string m[]{"", message(1, 24), message(2, 300), message(3, 7), message(4, 600)};
-    child writer{[&](int) {
-        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-        journal books{dir.path("j"), small()};
-        durable_queue<std::string> orders{books, stream_names[0]};
-        durable_queue<std::string> invoices{books, stream_names[1]};
-        auto billing = orders.group(group_names[0], {.prefetch = 64});
-        auto audit = invoices.group(group_names[1], {.prefetch = 64});
-        const auto step_by_step = [](auto&& f) {
-            ::raise(SIGUSR1);
-            f();
-            ::raise(SIGUSR2);
-        };
-        const std::vector<std::string> two{m[2], m[3]};
-        step_by_step([&] { (void)orders.send(m[1]); });
-        step_by_step([&] { (void)orders.send_all(two); });
-        auto first = billing.try_receive();
-        auto second = billing.try_receive();
-        step_by_step([&] { (void)first.accept(); });
-        step_by_step([&] {
-            (void)books.transact([&](auto& t) {
-                t.send(invoices, m[4]);
-                t.accept(second);
-            });
-        });
-        auto r = orders.reserve(500);
-        step_by_step([&] {
-            const std::string own = "5:";
-            std::memset(r->bytes().data(), 'X', r->bytes().size());
-            std::memcpy(r->bytes().data(), own.data(), own.size());
-            (void)r->commit(own.size());
-        });
-    }};
-    const std::string path = dir.path("j/") + penstock::format::file_name(1);
-    const std::uint64_t boot = penstock::os::linux_files{}.boot();
-    std::uint64_t steps = 0, states = 0;
-    int status = 0;
-    bytes before, now(room);
-    bool stepping = false;
-    while (writer.stopped(status)) {
-        const int signal = WSTOPSIG(status);
-        if (signal == SIGUSR1) {
-            stepping = true;
-            h.units.push_back(units[h.units.size()]);
-        } else if (signal == SIGUSR2) {
-            stepping = false;
-            h.returned = h.units.size();
-        }
-        if (stepping) {
-            ++steps;
-            const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-            REQUIRE(::read(fd, now.data(), room) == static_cast<ssize_t>(room));
-            ::close(fd);
-            if (now != before) {
-                before = now;
-                ++states;
-                std::string wrong;
-                disk left{{{{"j/" + penstock::format::file_name(1), now}}, {"j"}}, boot, false};
-                CHECK_MESSAGE(recovered(left, h, h.returned, wrong), wrong);
-            }
-        }
-        const auto how = stepping ? PTRACE_SINGLESTEP : PTRACE_CONT;
-        if (::ptrace(how, writer.pid(), nullptr, nullptr) != 0) break;
-    }
-    CHECK(h.returned == units.size());
-    CHECK(states >
-          50);  // how many depends on the instructions that zero what is left of a reservation
-    MESSAGE(steps << " instructions: " << states << " points, " << states
-                  << " states, violations 0");
 }

@@ -6,10 +6,13 @@
 #include <cstdlib>
 #include <new>
 #include <set>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 
+#include <penstock/bus/broadcast.hpp>
 #include <penstock/bus/bus.hpp>
 #include <penstock/bus/detail/block_pool.hpp>
 #include <penstock/bus/thread_pool.hpp>
@@ -185,34 +188,94 @@ TEST_CASE("messages may outlive their bus and the thread that published them") {
     CHECK(sum == 2 * 4950);
 }
 
-TEST_CASE("in steady state nothing is allocated, neither by publishers nor by readers") {
-    struct event {
-        std::uint64_t value, price, size;
-    };
-    penstock::thread_pool pool{1};
+namespace {
+
+struct event {
+    std::uint64_t value, account, size;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "in steady state nothing is allocated, neither by publishers nor by readers of any kind") {
+    using namespace penstock;
+    thread_pool one{1}, two{2};
     bus events;
-    auto t = events.topic<event>("n");
-    std::atomic<std::uint64_t> sum{0};
-    const auto add = [&](const event& e) { sum += e.value; };
+    const auto t = events.topic<event>("n");
+    const auto whole = events.topic<event>("n", {.all_or_none = true});
     {
         // More under way than there will ever be: the blocks are made.
-        auto feed = events.subscribe<event>("n", {.capacity = 1000});
+        auto feed = events.subscribe<event>("n", {.capacity = 4000});
         std::vector<message<event>> kept;
-        for (int i = 0; i < 1000; ++i) t.publish({0, 1, 2});
+        for (int i = 0; i < 4000; ++i) t.publish({0, 1, 2});
         while (auto m = feed.try_receive()) kept.push_back(*m);
-        CHECK(kept.size() == 1000);
+        CHECK(kept.size() == 4000);
     }
-    auto direct = events.subscribe<event>("n", add);
-    auto pooled = events.subscribe<event>("#", {.executor = pool, .capacity = 256}, add);
-    auto threaded =
-        events.subscribe<event>("*", {.executor = penstock::own_thread, .capacity = 256}, add);
-    for (int i = 0; i < 5000; ++i) t.publish({0, 1, 2});
-    const std::uint64_t before = allocations;
-    for (int i = 0; i < messages; ++i) t.publish({1, 1, 2});
+    constexpr std::size_t room = 2048;
+    std::atomic<std::uint64_t> sum{0};
+    const auto add = [&](const event& e) { sum += e.value; };
+    const auto options = [&](executor_ref on) {
+        return subscribe_options<event>{.executor = on, .capacity = room};
+    };
+    std::vector<subscription> all;
+    all.push_back(events.subscribe<event>("n", add));
+    all.push_back(events.subscribe<event>("n", options(one), add));  // these two share a queue
+    all.push_back(events.subscribe<event>("n", options(one), add));
+    all.push_back(events.subscribe<event>("#", options(two), add));
+    all.push_back(events.subscribe<event>("*", options(own_thread), add));
+    all.push_back(events.subscribe<event>(
+        "n", broadcast_options<event>{.executor = one, .capacity = room}, add));
+    auto filtered = options(two);
+    filtered.where = [](const event& e) { return e.size == 2; };
+    all.push_back(events.subscribe<event>("n", std::move(filtered), add));
+    for (int member = 0; member < 2; ++member) {
+        auto keyed = options(two);
+        keyed.group = "by key";
+        keyed.key = &event::account;
+        keyed.prefetch = 2;
+        all.push_back(events.subscribe<event>("n", std::move(keyed), add));
+        auto group = options(one);
+        group.group = "group";
+        all.push_back(events.subscribe<event>("n", std::move(group), add));
+    }
+    auto newest = events.subscribe<event>("n", {.latest = true, .executor = two}, [](auto&) {});
+    auto drops = options(one);
+    drops.overflow = overflow::drop_oldest;
+    drops.capacity = 16;
+    auto losing = events.subscribe<event>("n", std::move(drops), [](auto&) {});
+    constexpr std::uint64_t readers = 9 + 1;
+    auto feed = events.subscribe<event>("n", {.capacity = room});
+    std::jthread pulling{[&] {
+        while (auto m = feed.receive()) add(**m);
+    }};
+
+    const auto rounds = [&](std::uint64_t value, int n, bool all_or_none) {
+        for (int i = 0; i < n; ++i) {
+            const event e{value, static_cast<std::uint64_t>(i % 16), 2};
+            if (all_or_none)
+                while (!whole.publish(e)) {
+                }
+            else
+                t.publish(e);
+        }
+    };
+    rounds(0, 5000, false);
+    rounds(0, 5000, true);
     CHECK(events.quiesce_for(std::chrono::hours{1}));
-    const std::uint64_t made = allocations - before;
-    CHECK(sum == 3 * std::uint64_t{messages});
-    // quiesce_for's lists, and the list of a pool's tasks may find its size as late as now.
-    CHECK(made <= 4);
-    MESSAGE(messages, " messages to three readers: ", made, " allocations");
+    const std::uint64_t before = allocations;
+    rounds(1, messages, false);
+    rounds(1, messages / 10, true);
+    const std::uint64_t made = allocations - before;  // readers have read all but `room`
+    CHECK(events.quiesce_for(std::chrono::hours{1}));
+    constexpr std::uint64_t published = messages + messages / 10;
+    events.close();
+    pulling.join();
+    CHECK(sum == readers * published);
+    for (const auto* s : {&newest, &losing}) {
+        const auto c = s->counts();
+        CHECK(c.received == published + 10'000);
+        CHECK(c.handled + c.dropped == c.received);
+    }
+    CHECK(made <= 4);  // the list of a pool's tasks may find its size as late as now
+    MESSAGE(published, " messages to ", readers + 2, " readers: ", made, " allocations");
 }

@@ -58,7 +58,7 @@ struct subscribe_options {
     /// counts as dropped. For a queue of its own, without capacity and overflow.
     bool latest = false;
     /// The newest n messages that each topic retains (topic_options::retain) are queued before all
-    /// later ones; as far as there is room. For a queue without a key; a group's first member asks.
+    /// later ones; as far as there is room. For a queue; a group's first member asks.
     std::size_t replay = 0;
     /// Where the handler runs: direct, own_thread, or an executor, which must outlive it.
     executor_ref executor{};

@@ -17,6 +17,8 @@
 // Refused   Two that hold places in each other's way may both be refused where either alone would
 //           have gone through; a place that was let go counts as taken until what stands before it in
 //           its queue has been received. Never is the message in some queues only.
+// Cost      Two calls a queue, and a third when all have it. No allocation in steady state: what is
+//           kept of a queue is on the stack, for more than eight in blocks of the messages' memory.
 // Progress  Where two that may wait get in each other's way again and again, it ends by chance.
 // Meant     Queues whose pattern and `where` say yes. One that ends meanwhile is none of them any more.
 //           One that drops its oldest takes every message, so it keeps no place; one that drops its
@@ -28,6 +30,7 @@
 #include <new>
 #include <utility>
 
+#include <penstock/bus/detail/block_pool.hpp>
 #include <penstock/bus/published.hpp>
 #include <penstock/core/status.hpp>
 #include <penstock/core/sync_wait.hpp>
@@ -45,10 +48,9 @@ struct held {
     held(const held&) = delete;
     held& operator=(const held&) = delete;
     ~held() {
-        if (key) free_key(key);
+        if (forget) forget(*this);
     }
-    void* key = nullptr;
-    void (*free_key)(void*) = nullptr;
+    void (*forget)(held&) noexcept = nullptr;  ///< what it was prepared for ends
     alignas(void*) std::byte place[6 * sizeof(void*)];
 };
 
@@ -79,20 +81,39 @@ protected:
 
 /// One publish. The queues stay while it lasts.
 class admission {
+    struct entry {
+        admitting* queue = nullptr;
+        entry* next = nullptr;
+        bool meant = true, holds = false, filled = false;
+        held what;
+    };
+
 public:
-    explicit admission(std::size_t most)
-        : many_{most > few ? std::make_unique<entry[]>(most) : nullptr},
-          all_{most > few ? many_.get() : few_} {}
+    /// For more than a few it takes pieces of that memory.
+    explicit admission(block_pool& memory) noexcept : memory_{memory} {}
     admission(const admission&) = delete;
     admission& operator=(const admission&) = delete;
-    ~admission() { let_go(); }
+    ~admission() {
+        let_go();
+        std::size_t n = 0;
+        for (entry* x = first_; x;) {
+            entry* const gone = std::exchange(x, x->next);
+            if (n++ < few) continue;
+            std::destroy_at(gone);
+            memory_.put<entry>(gone);
+        }
+    }
 
     /// False: refused, and nobody has it.
     bool ask(admitting& queue, envelope_base& e, tally& t) {
-        entry& x = all_[size_];
+        if (!*end_) *end_ = size_ < few ? &few_[size_] : ::new (memory_.take<entry>()) entry;
+        entry& x = **end_;
         const status answer = queue.ask(e, t, x.what);
         if (answer == status::failed) return false;
-        if (answer) x.queue = &queue, ++size_;
+        if (!answer) return true;
+        x.queue = &queue;
+        end_ = &x.next;
+        ++size_;
         return true;
     }
 
@@ -100,67 +121,50 @@ public:
     status hold(const patience& p) {
         for (;;) {
             entry* full = nullptr;
-            for (entry& x : asked()) {
-                if (x.holds || !x.queue) continue;
-                const status answer = x.queue->hold(x.what);
-                x.holds = answer == status::ok;
-                if (answer == status::closed) x.queue = nullptr;  // it has just ended
-                if (answer != status::full) continue;
-                full = &x;
-                break;
+            for (entry* x = first_; x && x->queue && !full; x = x->next) {
+                if (x->holds || !x->meant) continue;
+                const status answer = x->queue->hold(x->what);
+                x->holds = answer == status::ok;
+                x->meant = answer != status::closed;  // else it has just ended
+                if (answer == status::full) full = x;
             }
             if (!full) return status::ok;
             let_go();
             const status answer = full->queue->wait_and_hold(full->what, p);
             full->holds = answer == status::ok;
-            if (answer == status::closed) {
-                full->queue = nullptr;
-            } else if (!answer) {
-                return answer;
-            }
+            full->meant = answer != status::closed;
+            if (!answer && full->meant) return answer;
         }
     }
 
     void fill(envelope_base& e) noexcept {
-        for (entry& x : asked()) {
-            if (!x.holds) continue;
-            x.filled = x.queue->fill(e, x.what);
-            x.holds = false;
-        }
+        for (entry* x = first_; x; x = x->next)
+            if (std::exchange(x->holds, false)) x->filled = x->queue->fill(e, x->what);
+        next_ = first_;
     }
-    /// After fill, if that queue has it: what it knows of that.
-    [[nodiscard]] held* filled(const admitting& queue) const noexcept {
-        for (entry& x : asked())
-            if (x.queue == &queue) return x.filled ? &x.what : nullptr;
-        return nullptr;
+    /// After fill, of each queue that may have been asked, in that order: what it knows, if it has it.
+    [[nodiscard]] held* filled(const admitting& queue) noexcept {
+        if (!next_ || next_->queue != &queue) return nullptr;  // it had said no
+        entry& x = *std::exchange(next_, next_->next);
+        return x.filled ? &x.what : nullptr;
     }
     /// Queues that were asked and said yes.
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
 private:
-    struct entry {
-        admitting* queue = nullptr;
-        bool holds = false, filled = false;
-        held what;
-    };
-    struct entries {
-        entry *first, *last;
-        [[nodiscard]] entry* begin() const noexcept { return first; }
-        [[nodiscard]] entry* end() const noexcept { return last; }
-    };
-    [[nodiscard]] entries asked() const noexcept { return {all_, all_ + size_}; }
-
     void let_go() noexcept {
-        for (entry& x : asked())
-            if (x.holds) x.queue->let_go(x.what);
-        for (entry& x : asked())  // wakes, which may run user code: now that nothing is held
-            if (std::exchange(x.holds, false)) x.queue->settle_refused();
+        for (entry* x = first_; x; x = x->next)
+            if (x->holds) x->queue->let_go(x->what);
+        for (entry* x = first_; x; x = x->next)  // wakes, which may run user code: nothing is held
+            if (std::exchange(x->holds, false)) x->queue->settle_refused();
     }
 
     static constexpr std::size_t few = 8;
+    block_pool& memory_;
     entry few_[few];
-    std::unique_ptr<entry[]> many_;
-    entry* const all_;
+    entry* first_ = nullptr;
+    entry** end_ = &first_;  // the one that is asked next is there, or none
+    entry* next_ = nullptr;
     std::size_t size_ = 0;
 };
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // Messages of one group by key: those of one key are handled one after the other in the order in
-// which they came, those of different keys at the same time.
+// which they came, those of different keys at the same time (detail/mailboxes.hpp).
 //
-//   slots     [m1 a] [m2 b] [m3 a] [ ] ...      as many as the capacity says, made once
-//   mailbox a: m1, m3   being handled           a key with messages, or with one in work
-//   mailbox b: m2       ready ──► taken next
+// What a late subscription is given gets in when its key has been asked, which is user code, so after
+// live ones may have come. It has kept places, and numbers below theirs: until all have been asked
+// nothing is taken, and then each key's stand in order. Where overflow drops the oldest, those places
+// are what goes first.
 //
-// A mailbox is there while it has messages or one of its key is in work: keys that rest cost nothing.
-// A key whose message is in work is not ready, so nobody gets its next one; `done` makes it ready
-// again. Keys are compared by ==, their hash only says where to look.
-//
-// Cost      A mutex and a look-up of the key, twice a message. Mailboxes are used again: no
-//           allocation once there have been as many at a time.
+// Cost      A mutex and a look-up of the key, twice a message.
 // Threads   Everything by any number of threads at once. The key is asked of the message outside of
 //           the mutex, in the publisher's thread; hash and == of the key run inside of it.
 // Errors    What the key function and the key's copy throw: then the message is not in.
@@ -22,12 +18,12 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include <penstock/bus/detail/key_of.hpp>
 #include <penstock/bus/detail/lane.hpp>
+#include <penstock/bus/detail/mailboxes.hpp>
 #include <penstock/core/waiter.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -36,29 +32,19 @@ namespace detail {
 template <class T, class KeyOf>
 class keyed_lane final : public lane<T> {
     using key = key_type<T, KeyOf>;
-    static constexpr std::size_t none = static_cast<std::size_t>(-1);
-    struct slot {
+    using entry = typename mailboxes<T, key>::entry;
+    struct numbered {
         message<T> what;
-        std::size_t next = none;  // of its key, or of the free ones
         std::uint64_t number = 0;
     };
-    struct mailbox {
-        std::size_t first = none, last = none;
-        std::size_t size = 0;
-        std::size_t held = 0;  // places for messages that come later
-        bool in_work = false;
-        bool listed = false;  // among the ready ones
-        std::pair<const key, mailbox>* next_ready = nullptr;
+    struct place {
+        keyed_lane* in;
+        entry* box;
     };
-    using mailboxes = std::unordered_map<key, mailbox>;
-    using entry = std::pair<const key, mailbox>;
 
 public:
     keyed_lane(KeyOf key_of, keyed_options<T>&& o)
-        : key_of_{std::move(key_of)}, options_{std::move(o)}, slots_(options_.capacity) {
-        for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].next = i + 1;
-        slots_.back().next = none;
-    }
+        : key_of_{std::move(key_of)}, options_{std::move(o)}, boxes_{options_.capacity} {}
 
     status try_send(message<T>&& m) override {
         const key k = key_in(key_of_, *m);
@@ -78,44 +64,38 @@ public:
         std::optional<taken<T>> t;
         {
             std::lock_guard lock{mutex_};
-            while (!t && ready_) {
-                entry* const box = std::exchange(ready_, ready_->second.next_ready);
-                box->second.listed = false;
-                if (box->second.first == none) {  // its messages were dropped
-                    let_go_if_empty(*box);
-                    continue;
-                }
-                t = taken<T>{unlink_first(*box), box};
-                box->second.in_work = true;
-            }
+            if (entry* const box = late_ ? nullptr : boxes_.begin_work())
+                t = taken<T>{boxes_.take_first(*box), box};
         }
         if (t) has_room();
         return t;
     }
-
     bool done(void* claim, bool) noexcept override {
-        auto& box = *static_cast<entry*>(claim);
         std::lock_guard lock{mutex_};
-        box.second.in_work = false;
-        if (box.second.first == none) {
-            let_go_if_empty(box);
-            return false;
-        }
-        is_ready(box);
-        return true;
+        return boxes_.end_work(*static_cast<entry*>(claim));
     }
 
     void prepare(const T& value, held& h) override {
-        h.key = new key(key_in(key_of_, value));
-        h.free_key = [](void* k) { delete static_cast<key*>(k); };
+        const key k = key_in(key_of_, value);
+        std::lock_guard lock{mutex_};
+        entry* box = boxes_.find(k);
+        if (!box) box = &boxes_.open(k);
+        ++box->second.users;
+        ::new (static_cast<void*>(h.place)) place{this, box};
+        h.forget = [](held& of) noexcept {
+            const auto [in, its] = kept(of);
+            std::lock_guard lock_of_it{in->mutex_};
+            --its->second.users;
+            in->boxes_.let_go_if_empty(*its);
+        };
     }
     status hold(held& h) override {
         std::lock_guard lock{mutex_};
-        const auto [box, answer] = find_room(*static_cast<const key*>(h.key));
-        if (!answer) return answer;
-        ++box->second.held;
-        ++held_;
-        ::new (static_cast<void*>(h.place)) entry* {box};
+        if (closed_) return status::closed;
+        entry& box = *kept(h).box;
+        if (full() || has_enough(box)) return status::full;
+        ++box.second.places;
+        ++places_;
         return status::ok;
     }
     status wait_and_hold(held& h, const sys::stop_token& stop) override {
@@ -127,20 +107,54 @@ public:
     bool fill(held& h, message<T>&& m) noexcept override {
         std::lock_guard lock{mutex_};
         entry& box = given_back(h);
-        if (closed_) {
-            let_go_if_empty(box);
-            return false;
-        }
-        append(box, std::move(m));
-        return true;
+        if (!closed_) boxes_.put(box, std::move(m), boxes_.next_number());
+        return !closed_;
     }
     void let_go(held& h) noexcept override {
         {
             std::lock_guard lock{mutex_};
-            let_go_if_empty(given_back(h));
+            (void)given_back(h);
         }
         has_room();
     }
+
+    void keep_places(const retained<T>& from, std::size_t most) override {
+        std::lock_guard lock{mutex_};
+        const std::size_t room = boxes_.capacity() - boxes_.size() - places_;
+        const std::size_t n = smaller(smaller(most, room), from.size());
+        replayed_.reserve(replayed_.size() + n);
+        for (std::size_t i = from.size() - n; i < from.size(); ++i)
+            replayed_.push_back({from[i], boxes_.next_number()});
+        late_ += n;
+        places_ += n;
+    }
+    status fill_place(const wish<T>& wanted) override {
+        numbered next;
+        {
+            std::lock_guard lock{mutex_};
+            if (!replayed_.empty()) {
+                next = std::move(replayed_.back());
+                replayed_.pop_back();
+            } else {
+                places_ -= std::exchange(late_, 0);
+            }
+        }
+        if (!next.what) {
+            room_.notify_all();
+            return status::empty;
+        }
+        if (!wanted(next.what)) return status::dropped;
+        const key k = key_in(key_of_, *next.what);
+        std::lock_guard lock{mutex_};
+        entry* box = boxes_.find(k);
+        if (closed_ || late_ == 0 || (box && has_enough(*box))) return status::dropped;
+        if (!box) box = &boxes_.open(k);
+        boxes_.put(*box, std::move(next.what), next.number);
+        --late_;
+        --places_;
+        return status::ok;
+    }
+
     void close() override {
         {
             std::lock_guard lock{mutex_};
@@ -154,94 +168,42 @@ public:
     }
     [[nodiscard]] std::size_t size() const override {
         std::lock_guard lock{mutex_};
-        return size_;
+        return boxes_.size();
     }
-    [[nodiscard]] std::size_t capacity() const override { return slots_.size(); }
+    [[nodiscard]] std::size_t capacity() const override { return boxes_.capacity(); }
 
     std::optional<message<T>> leftover() override {
         std::lock_guard lock{mutex_};
-        return size_ == 0 ? std::nullopt : std::optional{take_oldest()};
+        return boxes_.size() == 0 ? std::nullopt : std::optional{boxes_.take_oldest()};
     }
 
 private:
+    static std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
+    static place& kept(held& h) noexcept {
+        return *std::launder(reinterpret_cast<place*>(h.place));
+    }
+
+    [[nodiscard]] bool full() const noexcept {
+        return boxes_.size() + places_ >= boxes_.capacity();
+    }
+    [[nodiscard]] bool has_enough(const entry& box) const noexcept {
+        return options_.per_key > 0 && box.second.size + box.second.places >= options_.per_key;
+    }
     /// ok, full or closed; only where it is ok the message is moved from.
     status put(const key& k, message<T>& m) {
         std::lock_guard lock{mutex_};
-        const auto [box, answer] = find_room(k);
-        if (answer) append(*box, std::move(m));
-        return answer;
-    }
-    [[nodiscard]] bool has_room_for(typename mailboxes::const_iterator box) const {
-        return size_ + held_ < slots_.size() &&
-               (box == boxes_.end() || options_.per_key == 0 ||
-                box->second.size + box->second.held < options_.per_key);
-    }
-    /// A mailbox that takes one more.
-    std::pair<entry*, status> find_room(const key& k) {
-        if (closed_) return {nullptr, status::closed};
-        auto found = boxes_.find(k);
-        if (!has_room_for(found)) return {nullptr, status::full};
-        if (found == boxes_.end()) found = open(k);
-        return {&*found, status::ok};
-    }
-    void append(entry& box, message<T>&& m) noexcept {
-        const std::size_t at = std::exchange(free_, slots_[free_].next);
-        slots_[at] = {std::move(m), none, next_number_++};
-        const bool first = box.second.first == none;
-        (first ? box.second.first : slots_[box.second.last].next) = at;
-        box.second.last = at;
-        ++box.second.size;
-        ++size_;
-        if (!box.second.in_work && !box.second.listed) is_ready(box);
+        if (closed_) return status::closed;
+        entry* box = boxes_.find(k);
+        if (full() || (box && has_enough(*box))) return status::full;
+        if (!box) box = &boxes_.open(k);
+        boxes_.put(*box, std::move(m), boxes_.next_number());
+        return status::ok;
     }
     entry& given_back(held& h) noexcept {
-        entry& box = **std::launder(reinterpret_cast<entry**>(h.place));
-        --box.second.held;
-        --held_;
+        entry& box = *kept(h).box;
+        --box.second.places;
+        --places_;
         return box;
-    }
-
-    typename mailboxes::iterator open(const key& k) {
-        if (spare_.capacity() <= boxes_.size()) spare_.reserve(2 * boxes_.size() + 1);
-        typename mailboxes::iterator box;
-        if (spare_.empty()) {
-            box = boxes_.try_emplace(k).first;
-        } else {
-            spare_.back().key() = k;
-            box = boxes_.insert(std::move(spare_.back())).position;
-            spare_.pop_back();
-            box->second = mailbox{};
-        }
-        return box;
-    }
-    void is_ready(entry& box) noexcept {
-        box.second.listed = true;
-        box.second.next_ready = nullptr;
-        (ready_ ? last_ready_->second.next_ready : ready_) = &box;
-        last_ready_ = &box;
-    }
-    void let_go_if_empty(entry& box) noexcept {
-        const mailbox& b = box.second;
-        if (b.first == none && b.held == 0 && !b.in_work && !b.listed)
-            spare_.push_back(boxes_.extract(box.first));
-    }
-
-    message<T> unlink_first(entry& box) noexcept {
-        const std::size_t at = box.second.first;
-        box.second.first = slots_[at].next;
-        --box.second.size;
-        --size_;
-        message<T> m = std::move(slots_[at].what);
-        slots_[at].next = std::exchange(free_, at);
-        return m;
-    }
-    message<T> take_oldest() noexcept {
-        entry* oldest = nullptr;
-        for (entry& box : boxes_)
-            if (box.second.first != none &&
-                (!oldest || slots_[box.second.first].number < slots_[oldest->second.first].number))
-                oldest = &box;
-        return unlink_first(*oldest);
     }
 
     template <class Done>
@@ -262,36 +224,31 @@ private:
             case overflow::drop_oldest: break;
         }
         for (;;) {
-            std::optional<message<T>> oldest;
-            {
-                std::lock_guard lock{mutex_};
-                const auto box = boxes_.find(k);
-                if (options_.per_key > 0 && box != boxes_.end() &&
-                    box->second.size >= options_.per_key) {
-                    oldest = unlink_first(*box);
-                } else if (size_ == slots_.size()) {
-                    oldest = take_oldest();
-                }
-            }
-            if (oldest) options_.on_drop(std::move(*oldest));
+            if (auto oldest = take_oldest(k)) options_.on_drop(std::move(*oldest));
             const status answer = put(k, m);
             if (answer != status::full) return answer;
         }
+    }
+    /// Of all, or of that key, if it is that which has too many.
+    std::optional<message<T>> take_oldest(const key& k) {
+        std::lock_guard lock{mutex_};
+        entry* const box = boxes_.find(k);
+        if (box && box->second.size > 0 && has_enough(*box)) return boxes_.take_first(*box);
+        if (!full()) return std::nullopt;
+        if (late_ == 0) return boxes_.take_oldest();
+        --late_;
+        --places_;
+        return std::nullopt;
     }
 
     KeyOf key_of_;
     const keyed_options<T> options_;
     mutable sys::mutex mutex_;
-    std::vector<slot> slots_;
-    std::size_t free_ = 0;
-    std::size_t size_ = 0;
-    std::size_t held_ = 0;
-    std::uint64_t next_number_ = 0;
+    mailboxes<T, key> boxes_;
+    std::size_t places_ = 0;  // kept, of all keys and of none
+    std::size_t late_ = 0;    // of them for what is replayed
+    std::vector<numbered> replayed_;
     bool closed_ = false;
-    mailboxes boxes_;
-    std::vector<typename mailboxes::node_type> spare_;
-    entry* ready_ = nullptr;  // their next message may be taken
-    entry* last_ready_ = nullptr;
     waiter room_;
 };
 

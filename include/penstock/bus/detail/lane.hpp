@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <penstock/bus/detail/all_or_none.hpp>
+#include <penstock/bus/detail/replay.hpp>
 #include <penstock/bus/message.hpp>
 #include <penstock/channel/ends.hpp>
 #include <penstock/core/status.hpp>
@@ -63,6 +64,13 @@ public:
     /// False: closed meanwhile, and not in.
     virtual bool fill(held&, message<T>&&) noexcept { return false; }
     virtual void let_go(held&) noexcept {}
+
+    // What a late subscription is given (detail/replay.hpp):
+    /// Places for the newest `most` of them, or as many as there is room for. Runs no user code.
+    virtual void keep_places(const retained<T>&, std::size_t /*most*/) {}
+    /// For the newest that is left. ok: it is in; dropped: it is not; empty: none was left. One
+    /// thread, and may throw what is asked of the message: that one is not in.
+    virtual status fill_place(const wish<T>& /*wanted*/) { return status::empty; }
 
     [[nodiscard]] virtual std::optional<taken<T>> take() = 0;
     /// True: a message that had to wait for this one may be there.
@@ -125,6 +133,11 @@ public:
     }
     void let_go(held& h) noexcept override { std::destroy_at(&at(h)); }
 
+    void keep_places(const retained<T>& from, std::size_t most) override {
+        replayed_.keep_places(*this, from, most);
+    }
+    status fill_place(const wish<T>& wanted) override { return replayed_.fill_place(wanted); }
+
     void close() override { pipe().close(); }
     [[nodiscard]] bool closed() const override { return ends_.pipe.closed(); }
     [[nodiscard]] std::size_t size() const override { return ends_.pipe.size_approx(); }
@@ -145,6 +158,7 @@ private:
     core_type& core() noexcept { return channel_access::core(ends_.pipe); }
     static kept& at(held& h) noexcept { return *std::launder(reinterpret_cast<kept*>(h.place)); }
     ends ends_;
+    replays<T, channel_lane> replayed_;
 };
 
 }  // namespace detail

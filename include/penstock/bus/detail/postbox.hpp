@@ -21,8 +21,8 @@
 #include <penstock/bus/detail/lane.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/members.hpp>
+#include <penstock/bus/detail/recorder.hpp>
 #include <penstock/bus/detail/registry.hpp>
-#include <penstock/bus/detail/replay.hpp>
 #include <penstock/bus/options.hpp>
 #include <penstock/core/cache_line.hpp>
 #include <penstock/core/waiter.hpp>
@@ -44,27 +44,30 @@ public:
     [[nodiscard]] admitting* queue() noexcept override { return kept_ ? nullptr : this; }
 
     /// Takes places for the newest of them.
-    void replay(const retained<T>& from) override { hold_newest(*lane_, from, replay_, replays_); }
+    void replay(const retained<T>& from) override { lane_->keep_places(from, replay_); }
     /// Once it is in the routes: what `where` wants of them gets its place.
     void fill_replays() {
-        if (replay_ == 0) return;
-        replays<T> mine;
         {
             const auto lock = home_.lock();
-            mine.swap(replays_);
+            if (std::exchange(replay_, 0) == 0) return;
         }
-        for (auto& r : mine) {
-            envelope<T> e{message<T>{r->what}};
+        const wish<T> wanted = [this](const message<T>& m) {
+            envelope<T> e{message<T>{m}};
             tally t;
-            if (terms_.where && !passes(e, t)) {
-                r.reset();
-            } else {
-                r->holds = false;
-                (void)lane_->fill(r->at, std::move(r->what));
-                came_in();
+            return passes(e, t);
+        };
+        for (status answer = status::ok; answer != status::empty;) {
+            try {
+                answer = lane_->fill_place(wanted);
+                if (answer) came_in();
+            } catch (...) {  // its key
+                home_.report({}, this->by());
             }
-            wake_one(e.topic());
         }
+        catch_up();
+        for (std::size_t n = lane_->size(); n > 1 && wake_one({}); --n) {
+        }
+        rested();  // where all were unwanted
     }
 
     void end_intake() override { lane_->close(); }
@@ -83,14 +86,16 @@ public:
     [[nodiscard]] registry& home() const noexcept { return home_; }
 
     /// Posts an idle member, if there is one. Whoever is not idle looks again before he is.
-    void wake_one(std::string_view topic) {
+    bool wake_one(std::string_view topic) {
         const auto m = members_.take_idle();
-        if (!m) return;
+        if (!m) return false;
         try {
             m->wake();
+            return true;
         } catch (...) {  // the executor didn't take the task: the next message tries again
             home_.report(topic, this->by());
             members_.put_back(m);
+            return false;
         }
     }
     /// For a new member, or in place of one who has left: he was woken by what is queued, if at all.
@@ -145,7 +150,7 @@ protected:
     unique_function<bool(const T&)> where_;  // by the gate
     handler<T> on_drop_;                     // by the gate
     const bool kept_;
-    const std::size_t replay_;
+    std::size_t replay_;  // by the registry's lock; 0: given
     const std::unique_ptr<lane<T>> lane_;
     waiter rest_;
     members members_;
@@ -276,7 +281,6 @@ private:
         }
     }
 
-    replays<T> replays_;  // by the registry's lock
     alignas(cache_line) sys::atomic<std::uint64_t> received_{0};
     sys::atomic<std::uint64_t> rejected_{0};
     sys::atomic<std::uint64_t> dropped_{0};

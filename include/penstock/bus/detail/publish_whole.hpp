@@ -42,7 +42,7 @@ template <class T>
                              const patience& p, tally& t) {
     message<T> kept;
     if (keeps) kept = e.untracked();
-    admission all{who ? who->size() : 0};
+    admission all{v.memory()};
     const auto refuse = [&](status why, bool by_one) {
         t = tally{.failed = t.failed,
                   .rejected = by_one,

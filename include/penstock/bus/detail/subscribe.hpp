@@ -72,9 +72,6 @@ auto bus::join(std::string_view by, subscribe_options<T>&& options, Make&& membe
         throw std::invalid_argument{"penstock: single_active is about the members of a .group"};
     if (options.per_key > 0 && !options.key)
         throw std::invalid_argument{"penstock: per_key limits the messages of a .key"};
-    if (options.replay > 0 && options.key)
-        throw std::invalid_argument{
-            "penstock: a replay is queued before the key of each message is asked: without a .key"};
     if (options.capacity == 0)
         throw std::invalid_argument{"penstock: a subscription's queue needs a capacity above 0"};
 

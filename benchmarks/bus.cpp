@@ -342,6 +342,9 @@ double publishing_beside(change what) {
     penstock::bus b;
     auto topic = b.topic<event>("market.us.trade");
     auto listener = b.subscribe<event>("market.us.trade", [](const event&) {});
+    auto elsewhere = b.topic<event>("weather.us.rain");  // it has seen messages, too
+    auto another = b.subscribe<event>("weather.us.#", [](const event&) {});
+    (void)elsewhere.publish(event{});
     std::vector<double> ns;
     std::atomic<bool> done{false};
     (void)bench::timed(

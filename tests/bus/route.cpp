@@ -35,9 +35,7 @@ public:
 };
 
 void replace(detail::route& r, detail::roster* next, detail::retired& old) {
-    auto* now = r.now();
-    r.replace(next);
-    old.add(now);
+    old.add({r.exchange(next).who, true});
 }
 
 }  // namespace
@@ -48,14 +46,14 @@ TEST_CASE("a reader keeps its roster and those in it, and nothing else") {
         detail::retired old;
         detail::route busy, other;
         auto a = std::make_shared<one>(), b = std::make_shared<one>(), c = std::make_shared<one>();
-        busy.replace(detail::roster::with(nullptr, *a));
+        (void)busy.exchange(detail::roster::with(nullptr, *a));
         {
             const detail::reading reads{*all, busy};
             replace(busy, detail::roster::with(busy.now(), *b), old);
             replace(busy, detail::roster::without(*busy.now(), *a), old);
             replace(busy, detail::roster::without(*busy.now(), *b), old);
             CHECK(busy.empty());
-            other.replace(detail::roster::with(nullptr, *c));
+            (void)other.exchange(detail::roster::with(nullptr, *c));
             replace(other, nullptr, old);
             old.add(std::move(a));
             old.add(std::move(b));
@@ -74,11 +72,43 @@ TEST_CASE("a reader keeps its roster and those in it, and nothing else") {
     }
 }
 
+TEST_CASE(
+    "what nobody has read goes at once, and what was in a roster that somebody read does not") {
+    auto all = std::make_shared<detail::visitors>();
+    {
+        detail::retired old;
+        detail::route r;
+        auto a = std::make_shared<one>(), b = std::make_shared<one>();
+        (void)r.exchange(detail::roster::with(nullptr, *a));
+        old.add(r.exchange(detail::roster::with(r.now(), *b)));
+        CHECK(old.size() == 0);
+        { const detail::reading reads{*all, r}; }
+        for (int i = 0; i < 3; ++i)  // found only the first time
+            old.add(r.exchange(detail::roster::with(nullptr, *b)));
+        CHECK(old.size() == 1);
+        CHECK(a->was_found);
+        CHECK(b->was_found);
+        auto c = std::make_shared<one>();
+        old.add(r.exchange(detail::roster::with(nullptr, *c)));
+        old.add(r.exchange(nullptr));
+        old.add(r.exchange(nullptr));
+        CHECK(old.size() == 1);
+        old.add(std::move(a));
+        old.add(std::move(b));
+        old.add(std::move(c));
+        CHECK(old.size() == 3);
+        CHECK(alive == 2);  // c has gone
+        detail::retired::let_go(old.sweep(*all));
+        CHECK(old.size() == 0);
+    }
+    CHECK(alive == 0);
+}
+
 TEST_CASE("who is entering puts off all freeing") {
     auto all = std::make_shared<detail::visitors>();
     detail::retired old;
     detail::route r;
-    old.add(detail::roster::made(3));
+    old.add({detail::roster::made(0), true});
     {
         detail::reading enters{*all};
         detail::retired::let_go(old.sweep(*all));

@@ -103,53 +103,76 @@ MODEL_PROGRAM("bus: the same of two buses", {.departures = 8}) {
 // ---- The route table ----
 
 struct watched_listener final : detail::listener_base {
-    watched_listener() : listener_base{detail::type_of<int>, penstock::pattern{"x"}, ""} {}
+    watched_listener() : listener_base{detail::type_of<int>, penstock::pattern{"x"}, ""} {
+        sys::wrote(this);
+    }
     ~watched_listener() override { sys::wrote(this); }
     void end_intake() override {}
     void finish() override {}
 };
+void read_all(detail::visitors& all, const detail::route& r) {
+    const detail::reading reads{all, r};
+    for (const detail::listener_base* seen : reads) sys::read(seen);
+}
+/// Somebody reads a route while its roster is replaced.
+void reads_what_leaves(bool found_before) {
+    auto all = std::make_shared<detail::visitors>();
+    detail::retired old;
+    detail::route r;
+    auto first = std::make_shared<watched_listener>();
+    std::shared_ptr<watched_listener> second;
+    (void)r.exchange(detail::roster::with(nullptr, *first), found_before);
+    model::threads([&] { read_all(*all, r); },
+                   [&] {
+                       second = std::make_shared<watched_listener>();
+                       old.add(r.exchange(detail::roster::with(nullptr, *second)));
+                       old.add(first);
+                       first = nullptr;  // if nobody found it, it goes here
+                       detail::retired::let_go(old.sweep(*all));
+                   });
+    detail::retired::let_go(old.sweep(*all));
+    MODEL_CHECK(old.size() == 0);
+}
 MODEL_PROGRAM("bus: what left a route is freed after all have read it",
               {.barriers = barriers::both}) {
+    reads_what_leaves(true);
+}
+MODEL_PROGRAM("bus: what was in a route that nobody has read is freed at once, or is read first",
+              {.barriers = barriers::both}) {
+    reads_what_leaves(false);
+}
+MODEL_PROGRAM("bus: two readers of a fresh roster, and who takes it away",
+              {.barriers = barriers::both, .departures = 5}) {
     auto all = std::make_shared<detail::visitors>();
     detail::retired old;
     detail::route r;
     auto l = std::make_shared<watched_listener>();
-    r.replace(detail::roster::with(nullptr, *l));
-    model::threads(
-        [&] {
-            const detail::reading reads{*all, r};
-            for (const detail::listener_base* seen : reads) sys::read(seen);
-        },
-        [&] {
-            auto* const now = r.now();
-            r.replace(nullptr);
-            old.add(now);
-            old.add(std::move(l));
-            detail::retired::let_go(old.sweep(*all));
-        });
-    detail::retired::let_go(old.sweep(*all));
-    MODEL_CHECK(old.size() == 0);
+    (void)r.exchange(detail::roster::with(nullptr, *l));
+    const auto reads = [&] { read_all(*all, r); };
+    model::threads(reads, reads, [&] {
+        old.add(r.exchange(nullptr));
+        old.add(l);
+        l = nullptr;
+        detail::retired::let_go(old.sweep(*all));
+    });
 }
 MODEL_PROGRAM("bus: who reads a later roster keeps no earlier one",
               {.barriers = barriers::both, .departures = 8}) {
     auto all = std::make_shared<detail::visitors>();
     detail::retired old;
     detail::route r;
-    auto first = std::make_shared<watched_listener>(),
-         second = std::make_shared<watched_listener>();
-    r.replace(detail::roster::with(nullptr, *first));
+    auto first = std::make_shared<watched_listener>();
+    std::shared_ptr<watched_listener> second;
+    (void)r.exchange(detail::roster::with(nullptr, *first), true);
     model::threads(
         [&] {
-            for (int i = 0; i < 2; ++i) {
-                const detail::reading reads{*all, r};
-                for (const detail::listener_base* seen : reads) sys::read(seen);
-            }
+            for (int i = 0; i < 2; ++i) read_all(*all, r);
         },
         [&] {
-            auto* const now = r.now();
-            r.replace(detail::roster::with(nullptr, *second));
-            old.add(now);
-            old.add(std::move(first));
+            second = std::make_shared<watched_listener>();
+            old.add(r.exchange(detail::roster::with(nullptr, *second)));
+            old.add(first);
+            first = nullptr;
             detail::retired::let_go(old.sweep(*all));
         });
 }

@@ -86,14 +86,12 @@ public:
     void finish() override { cancel(); }
 
     bool cancel() override {
-        end();
-        const bool out = gate::close();
+        const bool out = gate::close(end());
         if (in_) in_->has_left(out);
         return out;
     }
     void cancel_without_waiting() override {
-        end();
-        gate::shut_without_waiting();
+        gate::shut_without_waiting(end());
         if (in_) in_->has_left(false);
     }
     void missed() noexcept override {
@@ -135,12 +133,17 @@ private:
         return me.where_(*static_cast<const T*>(value)) ? call(l, value, v) : 0;
     }
 
-    void end() {
+    /// No publish finds it any more. Whether one may have: else nobody was ever here.
+    [[nodiscard]] bool end() {
         // Sequentially consistent, as the other half of a handshake; the barrier is the gate's.
         this->how.store(&listener_base::ended, std::memory_order_seq_cst);
-        if (in_) return in_->leave(place_in_);
+        if (in_) {
+            in_->leave(place_in_);
+            return true;
+        }
         const auto lock = home_.lock();
         if (std::exchange(attached_, false)) home_.detach(*this);
+        return this->was_found;
     }
 
     void last_out() noexcept override {

@@ -62,22 +62,25 @@ public:
     }
 
     /// Lets nobody in any more and waits until all are out. False: not waited for, because the
-    /// caller is one of those inside, or one of those inside waits for the caller.
-    bool close() {
+    /// caller is one of those inside, or one of those inside waits for the caller. Not `found`:
+    /// nobody has ever come to this gate, or will, and all who close it know that.
+    bool close(bool found = true) {
         if (gone_.load(std::memory_order_acquire)) return true;  // (W), pairs with (E)
-        shut_without_waiting();
+        shut_without_waiting(found);
         return wait_outside();
     }
 
     /// Lets nobody in any more. The last one out ends the callbacks; it may be the caller, here.
-    void shut_without_waiting() {
+    void shut_without_waiting(bool found = true) {
         if (gone_.load(std::memory_order_relaxed)) return;  // who doesn't wait sees nothing of it
-        state expected = open;
-        state_.compare_exchange_strong(expected, closing, std::memory_order_relaxed,
-                                       std::memory_order_relaxed);  // `shut` orders, below
-        all_.by().barrier();
+        if (found) {
+            state expected = open;
+            state_.compare_exchange_strong(expected, closing, std::memory_order_relaxed,
+                                           std::memory_order_relaxed);  // `shut` orders, below
+            all_.by().barrier();
+        }
         state_.store(shut, std::memory_order_seq_cst);
-        end_if_last();
+        end_if_last(found);
     }
 
     [[nodiscard]] bool closed() const noexcept {
@@ -92,7 +95,7 @@ protected:
 
     /// A caller has found it closed after he took his announcement back.
     [[gnu::noinline, gnu::cold]] void left() noexcept {
-        end_if_last();
+        end_if_last(true);
         outside_.notify_all();
     }
 
@@ -104,12 +107,12 @@ private:
     /// Once, when closed and nobody else is inside.
     virtual void last_out() noexcept = 0;
 
-    void end_if_last() {
+    void end_if_last(bool found) {
         visitor& me = all_.take();
         if (calls_.fetch_add(1, std::memory_order_acq_rel) == 0) {  // (L), pairs with (K)
             std::uint32_t answered = 1;
             do {
-                look(me);
+                look(me, found);
             } while (!calls_.compare_exchange_strong(
                 answered, 0, std::memory_order_release,  // pairs with who calls next, (L)
                 std::memory_order_acquire));             // (K), pairs with (L)
@@ -118,9 +121,10 @@ private:
     }
 
     /// One at a time.
-    void look(visitor& me) {
+    void look(visitor& me, bool found) {
         sys::read(&ended_);
-        if (ended_ || state_.load(std::memory_order_seq_cst) != shut || all_.callers(id_) > 0)
+        if (ended_ || state_.load(std::memory_order_seq_cst) != shut ||
+            (found && all_.callers(id_) > 0))
             return;
         sys::wrote(&ended_);
         ended_ = true;
@@ -135,8 +139,8 @@ private:
         visitor* const top = visitor::top();
         const auto mine = visitor::count(top, id_);
         const auto others_out = [&] {
-            return all_.callers(id_) <= mine &&
-                   (mine > 0 || gone_.load(std::memory_order_acquire));  // (W), pairs with (E)
+            return mine > 0 ? all_.callers(id_) <= mine
+                            : gone_.load(std::memory_order_acquire);  // (W), pairs with (E)
         };
         if (!others_out()) {
             wait_graph::wait me{top, id_};

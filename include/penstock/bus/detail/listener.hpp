@@ -69,6 +69,7 @@ public:
     std::uint64_t number = 0;                     // in the order in which they came
     std::size_t place = 0;                        // among the registry's listeners
     std::shared_ptr<listener_base> next_retired;  // when it is out of the routes
+    bool was_found = false;  // it was in a roster that a visit found, and that was taken away since
 
     /// No more messages: whoever waits for room is told.
     virtual void end_intake() = 0;

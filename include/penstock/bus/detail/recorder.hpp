@@ -76,7 +76,7 @@ public:
     // With the registry's lock held:
     [[nodiscard]] roster* now() const noexcept { return inner_.now(); }
     /// Who comes is given what is kept. Throws std::bad_alloc, and has then changed nothing.
-    virtual void replace(roster* next, listener_base* newcomer) = 0;
+    [[nodiscard]] virtual displaced replace(roster* next, listener_base* newcomer) = 0;
     /// At least so many from now on.
     virtual void keep_up_to(std::size_t n) = 0;
     /// Nobody subscribes any more. Without the lock.
@@ -99,12 +99,11 @@ protected:
 }
 /// From now on these do. Returns who did, to be retired. Throws only where somebody comes to a topic
 /// that retains messages, and has then changed nothing and freed `next`.
-[[nodiscard]] inline roster* reroute(topic_state& t, roster* next, listener_base* newcomer) {
+[[nodiscard]] inline displaced reroute(topic_state& t, roster* next, listener_base* newcomer) {
     recorder_base* const r = recorder_of(t);
     if (!r) return t.listeners.exchange(next);
     std::unique_ptr<roster, void (*)(roster*)> owned{next, &roster::free};
-    roster* const old = r->now();
-    r->replace(next, newcomer);
+    const displaced old = r->replace(next, newcomer);
     (void)owned.release();
     return old;
 }
@@ -122,8 +121,8 @@ public:
         if (recorder_base* const r = recorder_of(t)) return *r;
         known.reserve(known.size() + 1);
         auto made = std::make_shared<recorder>(all, *t.name);
-        roster* const alone = roster::with(nullptr, *made);
-        made->replace(t.listeners.exchange(alone), nullptr);
+        const displaced now = t.listeners.exchange(roster::with(nullptr, *made));
+        (void)made->inner_.exchange(now.who, now.found);  // it was empty
         recorder& r = *made;
         known.push_back(std::move(made));
         return r;
@@ -158,10 +157,10 @@ public:
     [[nodiscard]] const route& inner() const noexcept { return inner_; }
 
     [[nodiscard]] recorder_base* records() noexcept override { return this; }
-    void replace(roster* next, listener_base* newcomer) override {
+    [[nodiscard]] displaced replace(roster* next, listener_base* newcomer) override {
         std::lock_guard lock{mutex_};
         if (newcomer) static_cast<listener<T>*>(newcomer)->replay(kept_);
-        inner_.replace(next);
+        return inner_.exchange(next);
     }
     void keep_up_to(std::size_t n) override {
         std::lock_guard lock{mutex_};

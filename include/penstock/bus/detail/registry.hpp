@@ -33,7 +33,6 @@
 #include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
 #include <penstock/bus/detail/topic_state.hpp>
-#include <penstock/bus/detail/visitors.hpp>
 #include <penstock/bus/options.hpp>
 #include <penstock/core/sync_wait.hpp>
 
@@ -97,7 +96,7 @@ public:
             who_matches(type_of<T>, name), &roster::free};
         topic_state& topic = *new topic_state{type_of<T>, name, hash};
         topic.made_before = std::exchange(newest_, &topic);
-        topic.listeners.replace(found.release());
+        (void)topic.listeners.exchange(found.release());  // it was empty
         topic_lists::add(list, topic);
         topics_.add(topic);
         return topic;
@@ -149,6 +148,7 @@ public:
         if (all_out) {
             retired_.add(std::move(kept));
         } else {
+            l.was_found = true;
             l.next_retired = std::move(zombies_);
             zombies_ = std::move(kept);
         }
@@ -250,9 +250,9 @@ private:
     }
 
     [[nodiscard]] bool inside_own_callback() const noexcept {
-        for (const visitor* v = visitor::top(); v; v = v->below())
-            if (v->calls() && v->home() == visitors_.get()) return true;
-        return false;
+        const visitor* v = visitor::top();
+        while (v && !(v->calls() && v->home() == visitors_.get())) v = v->below();
+        return v;
     }
 
     template <class F>
@@ -278,8 +278,8 @@ private:
         return r;
     }
 
-    const std::shared_ptr<visitors> visitors_;
-    sys::mutex mutex_;
+    alignas(cache_line) const std::shared_ptr<visitors> visitors_;  // publishers read it alone
+    alignas(cache_line) sys::mutex mutex_;
     topic_state* newest_ = nullptr;
     topic_table topics_;
     topic_lists lists_;

@@ -34,12 +34,17 @@ public:
         while (listeners_) listeners_ = std::move(listeners_->next_retired);
     }
 
-    void add(roster* r) noexcept {
-        if (!r) return;
-        r->next_retired = std::exchange(rosters_, r);
+    /// If it was found; else nobody reads it, and it is freed.
+    void add(displaced d) noexcept {
+        if (!d.found) return roster::free(d.who);
+        for (listener_base* l : *d.who)
+            if (!l->was_found) l->was_found = true;
+        d.who->next_retired = std::exchange(rosters_, d.who);
         ++size_;
     }
+    /// The same of a listener, which somebody else keeps until the registry's mutex is unlocked.
     void add(std::shared_ptr<listener_base> l) noexcept {
+        if (!l->was_found) return;
         l->next_retired = std::move(listeners_);
         listeners_ = std::move(l);
         ++size_;

@@ -32,14 +32,14 @@ namespace detail {
 template <class T, class KeyOf>
 class keyed_lane final : public lane<T> {
     using key = key_type<T, KeyOf>;
-    using entry = typename mailboxes<T, key>::entry;
+    using mailbox = typename mailboxes<T, key>::mailbox;
     struct numbered {
         message<T> what;
         std::uint64_t number = 0;
     };
     struct place {
         keyed_lane* in;
-        entry* box;
+        mailbox* box;
     };
 
 public:
@@ -64,7 +64,7 @@ public:
         std::optional<taken<T>> t;
         {
             std::lock_guard lock{mutex_};
-            if (entry* const box = late_ ? nullptr : boxes_.begin_work())
+            if (mailbox* const box = late_ ? nullptr : boxes_.begin_work())
                 t = taken<T>{boxes_.take_first(*box), box};
         }
         if (t) has_room();
@@ -72,29 +72,29 @@ public:
     }
     bool done(void* claim, bool) noexcept override {
         std::lock_guard lock{mutex_};
-        return boxes_.end_work(*static_cast<entry*>(claim));
+        return boxes_.end_work(*static_cast<mailbox*>(claim));
     }
 
     void prepare(const T& value, held& h) override {
         const key k = key_in(key_of_, value);
         std::lock_guard lock{mutex_};
-        entry* box = boxes_.find(k);
+        mailbox* box = boxes_.find(k);
         if (!box) box = &boxes_.open(k);
-        ++box->second.users;
+        ++box->users;
         ::new (static_cast<void*>(h.place)) place{this, box};
         h.forget = [](held& of) noexcept {
             const auto [in, its] = kept(of);
             std::lock_guard lock_of_it{in->mutex_};
-            --its->second.users;
+            --its->users;
             in->boxes_.let_go_if_empty(*its);
         };
     }
     status hold(held& h) override {
         std::lock_guard lock{mutex_};
         if (closed_) return status::closed;
-        entry& box = *kept(h).box;
+        mailbox& box = *kept(h).box;
         if (full() || has_enough(box)) return status::full;
-        ++box.second.places;
+        ++box.places;
         ++places_;
         return status::ok;
     }
@@ -106,7 +106,7 @@ public:
     }
     bool fill(held& h, message<T>&& m) noexcept override {
         std::lock_guard lock{mutex_};
-        entry& box = given_back(h);
+        mailbox& box = given_back(h);
         if (!closed_) boxes_.put(box, std::move(m), boxes_.next_number());
         return !closed_;
     }
@@ -146,7 +146,7 @@ public:
         if (!wanted(next.what)) return status::dropped;
         const key k = key_in(key_of_, *next.what);
         std::lock_guard lock{mutex_};
-        entry* box = boxes_.find(k);
+        mailbox* box = boxes_.find(k);
         if (closed_ || late_ == 0 || (box && has_enough(*box))) return status::dropped;
         if (!box) box = &boxes_.open(k);
         boxes_.put(*box, std::move(next.what), next.number);
@@ -186,22 +186,22 @@ private:
     [[nodiscard]] bool full() const noexcept {
         return boxes_.size() + places_ >= boxes_.capacity();
     }
-    [[nodiscard]] bool has_enough(const entry& box) const noexcept {
-        return options_.per_key > 0 && box.second.size + box.second.places >= options_.per_key;
+    [[nodiscard]] bool has_enough(const mailbox& box) const noexcept {
+        return options_.per_key > 0 && box.size() + box.places >= options_.per_key;
     }
     /// ok, full or closed; only where it is ok the message is moved from.
     status put(const key& k, message<T>& m) {
         std::lock_guard lock{mutex_};
         if (closed_) return status::closed;
-        entry* box = boxes_.find(k);
+        mailbox* box = boxes_.find(k);
         if (full() || (box && has_enough(*box))) return status::full;
         if (!box) box = &boxes_.open(k);
         boxes_.put(*box, std::move(m), boxes_.next_number());
         return status::ok;
     }
-    entry& given_back(held& h) noexcept {
-        entry& box = *kept(h).box;
-        --box.second.places;
+    mailbox& given_back(held& h) noexcept {
+        mailbox& box = *kept(h).box;
+        --box.places;
         --places_;
         return box;
     }
@@ -232,8 +232,8 @@ private:
     /// Of all, or of that key, if it is that which has too many.
     std::optional<message<T>> take_oldest(const key& k) {
         std::lock_guard lock{mutex_};
-        entry* const box = boxes_.find(k);
-        if (box && box->second.size > 0 && has_enough(*box)) return boxes_.take_first(*box);
+        mailbox* const box = boxes_.find(k);
+        if (box && box->size() > 0 && has_enough(*box)) return boxes_.take_first(*box);
         if (!full()) return std::nullopt;
         if (late_ == 0) return boxes_.take_oldest();
         --late_;

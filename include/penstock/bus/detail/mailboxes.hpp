@@ -9,14 +9,14 @@
 // it: keys that rest cost nothing. A key whose message is in work is not ready, so nobody gets its
 // next one; `done` makes it ready again. Keys are compared by ==, their hash only says where to look.
 //
-// Cost      A look-up of the key. Mailboxes are used again: no allocation once there have been as
-//           many at a time.
+// Cost      A look-up of the key: a table of chains, at least as many as mailboxes. These are used
+//           again: no allocation once there have been as many at a time.
 // Threads   One at a time: detail/keyed_lane.hpp has the mutex.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <unordered_map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -33,18 +33,26 @@ class mailboxes {
         std::size_t next = none;  // of its key, or of the free ones
         std::uint64_t number = 0;
     };
-    struct mailbox {
-        std::size_t first = none, last = none;
-        std::size_t size = 0;
-        std::size_t places = 0;  // kept for messages that come later
-        std::size_t users = 0;   // on their way to it
-        bool in_work = false;
-        bool listed = false;  // among the ready ones
-        std::pair<const Key, mailbox>* next_ready = nullptr;
-    };
 
 public:
-    using entry = std::pair<const Key, mailbox>;
+    class mailbox {
+    public:
+        std::size_t places = 0;  ///< kept for messages that come later
+        std::size_t users = 0;   ///< on their way to it
+        [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    private:
+        friend class mailboxes;
+        mailbox(const Key& k, std::size_t h) : key_{k}, hash_{h} {}
+        Key key_;
+        std::size_t hash_;
+        mailbox* next_ = nullptr;  // of the same chain, or of the spare ones
+        mailbox* next_ready_ = nullptr;
+        std::size_t first_ = none, last_ = none;
+        std::size_t size_ = 0;
+        bool in_work_ = false;
+        bool listed_ = false;  // among the ready ones
+    };
 
     explicit mailboxes(std::size_t capacity) : slots_(capacity) {
         for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].next = i + 1;
@@ -54,106 +62,130 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return slots_.size(); }
     /// Null: there is none.
-    [[nodiscard]] entry* find(const Key& k) {
-        const auto box = boxes_.find(k);
-        return box == boxes_.end() ? nullptr : &*box;
+    [[nodiscard]] mailbox* find(const Key& k) const {
+        const std::size_t hash = std::hash<Key>{}(k);
+        for (mailbox* m = chains_[chain_of(hash)]; m; m = m->next_)
+            if (m->hash_ == hash && m->key_ == k) return m;
+        return nullptr;
     }
     /// Where there is none.
-    [[nodiscard]] entry& open(const Key& k) {
-        if (spare_.capacity() <= boxes_.size()) spare_.reserve(2 * boxes_.size() + 1);
-        if (spare_.empty()) return *boxes_.try_emplace(k).first;
-        spare_.back().key() = k;
-        entry& box = *boxes_.insert(std::move(spare_.back())).position;
-        spare_.pop_back();
-        box.second = mailbox{};
-        return box;
+    [[nodiscard]] mailbox& open(const Key& k) {
+        const std::size_t hash = std::hash<Key>{}(k);
+        if (!spare_) make_spare(k, hash);
+        spare_->key_ = k;
+        spare_->hash_ = hash;
+        mailbox& m = *std::exchange(spare_, spare_->next_);
+        add(m);
+        return m;
     }
     /// What has not been used, or is not any more.
-    void let_go_if_empty(entry& box) noexcept {
-        const mailbox& b = box.second;
-        if (b.first == none && b.places == 0 && b.users == 0 && !b.in_work && !b.listed)
-            spare_.push_back(boxes_.extract(box.first));
+    void let_go_if_empty(mailbox& m) noexcept {
+        if (m.first_ != none || m.places > 0 || m.users > 0 || m.in_work_ || m.listed_) return;
+        mailbox** at = &chains_[chain_of(m.hash_)];
+        while (*at != &m) at = &(*at)->next_;
+        *at = std::exchange(m.next_, std::exchange(spare_, &m));
     }
 
     /// The number of the next message that comes.
     [[nodiscard]] std::uint64_t next_number() noexcept { return next_number_++; }
     /// There is a free slot. Before those of its key that came later, if any.
-    void put(entry& box, message<T>&& m, std::uint64_t number) noexcept {
-        mailbox& b = box.second;
+    void put(mailbox& m, message<T>&& what, std::uint64_t number) noexcept {
         const std::size_t at = std::exchange(free_, slots_[free_].next);
-        std::size_t before = b.last, after = none;
+        std::size_t before = m.last_, after = none;
         if (before != none && slots_[before].number > number) {
-            before = none, after = b.first;
+            before = none, after = m.first_;
             while (slots_[after].number < number) before = std::exchange(after, slots_[after].next);
         }
-        slots_[at] = {std::move(m), after, number};
-        (before == none ? b.first : slots_[before].next) = at;
-        if (after == none) b.last = at;
-        ++b.size;
+        slots_[at] = {std::move(what), after, number};
+        (before == none ? m.first_ : slots_[before].next) = at;
+        if (after == none) m.last_ = at;
+        ++m.size_;
         ++size_;
-        if (!b.in_work && !b.listed) is_ready(box);
+        if (!m.in_work_ && !m.listed_) is_ready(m);
     }
 
     /// One whose next message may be taken, and which is in work from now on. Null: none is.
-    [[nodiscard]] entry* begin_work() noexcept {
+    [[nodiscard]] mailbox* begin_work() noexcept {
         while (ready_) {
-            entry& box = *std::exchange(ready_, ready_->second.next_ready);
-            box.second.listed = false;
-            if (box.second.first != none) {
-                box.second.in_work = true;
-                return &box;
-            }
-            let_go_if_empty(box);  // its messages were dropped
+            mailbox& m = *std::exchange(ready_, ready_->next_ready_);
+            m.listed_ = false;
+            m.in_work_ = m.first_ != none;
+            if (m.in_work_) return &m;
+            let_go_if_empty(m);  // its messages were dropped
         }
         return nullptr;
     }
     /// True: its next message may be taken.
-    bool end_work(entry& box) noexcept {
-        box.second.in_work = false;
-        if (box.second.first == none) {
-            let_go_if_empty(box);
+    bool end_work(mailbox& m) noexcept {
+        m.in_work_ = false;
+        if (m.first_ == none) {
+            let_go_if_empty(m);
             return false;
         }
-        is_ready(box);
+        is_ready(m);
         return true;
     }
 
-    message<T> take_first(entry& box) noexcept {
-        const std::size_t at = box.second.first;
-        box.second.first = slots_[at].next;
-        if (box.second.first == none) box.second.last = none;
-        --box.second.size;
+    message<T> take_first(mailbox& m) noexcept {
+        const std::size_t at = m.first_;
+        m.first_ = slots_[at].next;
+        if (m.first_ == none) m.last_ = none;
+        --m.size_;
         --size_;
-        message<T> m = std::move(slots_[at].what);
+        message<T> what = std::move(slots_[at].what);
         slots_[at].next = std::exchange(free_, at);
-        return m;
+        return what;
     }
     /// Of all keys. There is one.
     message<T> take_oldest() noexcept {
-        entry* oldest = nullptr;
-        for (entry& box : boxes_)
-            if (box.second.first != none &&
-                (!oldest || slots_[box.second.first].number < slots_[oldest->second.first].number))
-                oldest = &box;
+        mailbox* oldest = nullptr;
+        for (const auto& m : all_)
+            if (m->first_ != none &&
+                (!oldest || slots_[m->first_].number < slots_[oldest->first_].number))
+                oldest = m.get();
         return take_first(*oldest);
     }
 
 private:
-    void is_ready(entry& box) noexcept {
-        box.second.listed = true;
-        box.second.next_ready = nullptr;
-        (ready_ ? last_ready_->second.next_ready : ready_) = &box;
-        last_ready_ = &box;
+    void is_ready(mailbox& m) noexcept {
+        m.listed_ = true;
+        m.next_ready_ = nullptr;
+        (ready_ ? last_ready_->next_ready_ : ready_) = &m;
+        last_ready_ = &m;
+    }
+
+    /// By the upper bits of a product: std::hash of a number is that number.
+    [[nodiscard]] std::size_t chain_of(std::size_t hash) const noexcept {
+        return hash * static_cast<std::size_t>(0x9e3779b97f4a7c15u) >> shift_;
+    }
+    void add(mailbox& m) noexcept { m.next_ = std::exchange(chains_[chain_of(m.hash_)], &m); }
+    void make_spare(const Key& k, std::size_t hash) {
+        if (all_.size() == chains_.size()) {
+            std::vector<mailbox*> more(2 * chains_.size());
+            --shift_;
+            chains_.swap(more);
+            for (mailbox* m : more)
+                while (m) {
+                    mailbox* const next = m->next_;
+                    add(*m);
+                    m = next;
+                }
+        }
+        all_.reserve(chains_.size());
+        all_.push_back(std::unique_ptr<mailbox>{new mailbox{k, hash}});
+        spare_ = all_.back().get();
     }
 
     std::vector<slot> slots_;
     std::size_t free_ = 0;
     std::size_t size_ = 0;
     std::uint64_t next_number_ = 0;
-    std::unordered_map<Key, mailbox> boxes_;
-    std::vector<typename std::unordered_map<Key, mailbox>::node_type> spare_;
-    entry* ready_ = nullptr;
-    entry* last_ready_ = nullptr;
+    std::vector<std::unique_ptr<mailbox>> all_;
+    std::vector<mailbox*> chains_ = std::vector<mailbox*>(2);  // a power of two of them
+    unsigned shift_ = 8 * sizeof(std::size_t) - 1;
+    mailbox* spare_ = nullptr;
+    mailbox* ready_ = nullptr;
+    mailbox* last_ready_ = nullptr;
 };
 
 }  // namespace detail

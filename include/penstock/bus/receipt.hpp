@@ -22,9 +22,12 @@
 #include <penstock/bus/detail/tracker.hpp>
 #include <penstock/bus/published.hpp>
 #include <penstock/core/clock.hpp>
+#include <penstock/core/resume_on.hpp>
 #include <penstock/core/sync_wait.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
+
+class receipt_awaitable;  // bus/async.hpp
 
 class receipt {
 public:
@@ -44,6 +47,10 @@ public:
                     clock_ref by = {}) const {
         return of_->wait(deadline::after(by, d), stop);
     }
+
+    /// For coroutines: include bus/async.hpp.
+    receipt_awaitable async_wait(const sys::stop_token& stop = {},
+                                 const resume_on& where = {}) const;
 
     /// So far; each subscriber, or group, once.
     [[nodiscard]] std::uint32_t handled() const noexcept {

@@ -47,6 +47,8 @@ public:
     status wait(const deadline& until, const sys::stop_token& stop) {
         return all_known_.wait([this] { return settled(); }, [] { return false; }, until, stop);
     }
+    /// Notified when an outcome is, or how many there will be.
+    [[nodiscard]] waiter& known() noexcept { return all_known_; }
     [[nodiscard]] std::uint32_t count(outcome o) const noexcept {
         return counts_[static_cast<std::size_t>(o)].load(
             std::memory_order_relaxed);  // as settled()

@@ -28,6 +28,7 @@ using penstock::own_thread;
 using penstock::published;
 using penstock::receiver;
 using penstock::status;
+using penstock::subscribe_options;
 using penstock::subscription;
 using penstock::thread_pool;
 
@@ -37,6 +38,16 @@ std::vector<int> numbers(int from, int to) {
     std::vector<int> v(static_cast<std::size_t>(to - from));
     std::iota(v.begin(), v.end(), from);
     return v;
+}
+
+/// The three that a queue can be: shared with others or copied into, of its own, by key.
+enum class kind { plain, own, keyed };
+constexpr kind kinds[] = {kind::plain, kind::own, kind::keyed};
+subscribe_options<int> of(kind k, penstock::executor_ref on, std::size_t capacity = 1024) {
+    subscribe_options<int> o{.executor = on, .capacity = capacity};
+    if (k == kind::own) o.where = [](int) { return true; };
+    if (k == kind::keyed) o.key = [](int) { return 0; };
+    return o;
 }
 
 void balanced(const subscription& s) {
@@ -145,61 +156,69 @@ TEST_CASE("one queue's overflow is nobody else's") {
 }
 
 TEST_CASE("an idle subscription has no task posted, a busy one exactly one") {
-    manual_executor loop;
-    bus events;
-    int handled = 0;
-    auto s = events.subscribe<int>("n", {.executor = loop}, [&](int) { ++handled; });
-    CHECK(loop.waiting() == 0);
-    for (int i = 0; i < 10; ++i) events.publish("n", i);
-    CHECK(loop.waiting() == 1);
-    CHECK(loop.run_one());
-    CHECK(handled == 10);
-    CHECK(loop.waiting() == 0);
-    events.publish("n", 10);
-    CHECK(loop.waiting() == 1);
-    s.cancel();
-    CHECK(loop.run_one());  // finds that it has ended
-    CHECK(handled == 10);
+    for (const kind k : kinds) {
+        manual_executor loop;
+        bus events;
+        int handled = 0;
+        auto s = events.subscribe<int>("n", of(k, loop), [&](int) { ++handled; });
+        CHECK(loop.waiting() == 0);
+        for (int i = 0; i < 10; ++i) events.publish("n", i);
+        CHECK(loop.waiting() == 1);
+        CHECK(loop.run_one());
+        CHECK(handled == 10);
+        CHECK(loop.waiting() == 0);
+        events.publish("n", 10);
+        CHECK(loop.waiting() == 1);
+        s.cancel();
+        CHECK(loop.run_one());  // finds that it has ended
+        CHECK(handled == 10);
+    }
 }
 
 TEST_CASE("no message waits for the next one: published when the handler is about to rest") {
-    thread_pool pool{1};
-    bus events;
-    std::atomic<int> handled{0};
-    auto s = events.subscribe<int>("n", {.executor = pool}, [&](int) { ++handled; });
-    auto t = events.topic<int>("n");
-    for (int i = 1; i <= 20'000; ++i) {
-        CHECK(t.publish(i));
-        until([&] { return handled == i; });
+    for (const kind k : kinds) {
+        thread_pool pool{1};
+        bus events;
+        std::atomic<int> handled{0};
+        auto s = events.subscribe<int>("n", of(k, pool), [&](int) { ++handled; });
+        auto t = events.topic<int>("n");
+        for (int i = 1; i <= 7'000; ++i) {
+            CHECK(t.publish(i));
+            until([&] { return handled == i; });
+        }
     }
 }
 
 TEST_CASE("a busy subscription lets the others have their turn") {
-    manual_executor loop;
-    bus events;
-    std::string order;
-    auto busy = events.subscribe<int>("busy", {.executor = loop}, [&](int) { order += 'b'; });
-    auto other = events.subscribe<int>("other", {.executor = loop}, [&](int) { order += 'o'; });
-    for (int i = 0; i < 1000; ++i) events.publish("busy", i);
-    events.publish("other", 1);
-    loop.run_all();
-    CHECK(order.size() == 1001);
-    CHECK(order.find('o') <= 64);
+    for (const kind k : kinds) {
+        manual_executor loop;
+        bus events;
+        std::string order;
+        auto busy = events.subscribe<int>("busy", of(k, loop), [&](int) { order += 'b'; });
+        auto other = events.subscribe<int>("other", {.executor = loop}, [&](int) { order += 'o'; });
+        for (int i = 0; i < 1000; ++i) events.publish("busy", i);
+        events.publish("other", 1);
+        loop.run_all();
+        CHECK(order.size() == 1001);
+        CHECK(order.find('o') <= 64);
+    }
 }
 
 TEST_CASE("a task that the executor refuses loses no message and is reported") {
-    int told = 0;
-    manual_executor loop;
-    bus events{{.on_error = [&](auto&) { ++told; }}};
-    std::vector<int> handled;
-    auto s = events.subscribe<int>("n", {.executor = loop}, [&](int v) { handled.push_back(v); });
-    loop.refuses = true;
-    CHECK(events.publish("n", 1).queued() == 1);
-    CHECK(told == 1);
-    loop.refuses = false;
-    CHECK(events.publish("n", 2).queued() == 1);
-    loop.run_all();
-    CHECK(handled == std::vector{1, 2});
+    for (const kind k : kinds) {
+        int told = 0;
+        manual_executor loop;
+        bus events{{.on_error = [&](auto&) { ++told; }}};
+        std::vector<int> handled;
+        auto s = events.subscribe<int>("n", of(k, loop), [&](int v) { handled.push_back(v); });
+        loop.refuses = true;
+        CHECK(events.publish("n", 1).queued() == 1);
+        CHECK(told == 1);
+        loop.refuses = false;
+        CHECK(events.publish("n", 2).queued() == 1);
+        loop.run_all();
+        CHECK(handled == std::vector{1, 2});
+    }
 }
 
 TEST_CASE("a handler is never run twice at once, and sees each publisher's messages in order") {
@@ -230,57 +249,61 @@ TEST_CASE("a handler is never run twice at once, and sees each publisher's messa
 }
 
 TEST_CASE("a publish to a full queue by its own handler answers would_block_self") {
-    thread_pool pool{2};
-    bus events;
-    std::atomic<int> refused{0}, handled{0};
-    auto t = events.topic<int>("n");
-    auto s = events.subscribe<int>("n", {.executor = pool, .capacity = 2}, [&](int v) {
-        if (v == 0)
-            for (int i = 1; i <= 5; ++i)
-                if (t.publish(i).status() == status::would_block_self) ++refused;
-        ++handled;
-    });
-    t.publish(0);
-    until([&] { return handled == 3; });
-    events.close();
-    CHECK(refused == 3);
-    CHECK(handled == 3);
-    CHECK(s.counts().rejected == 3);
-    balanced(s);
+    for (const kind k : kinds) {
+        thread_pool pool{2};
+        bus events;
+        std::atomic<int> refused{0}, handled{0};
+        auto t = events.topic<int>("n");
+        auto s = events.subscribe<int>("n", of(k, pool, 2), [&](int v) {
+            if (v == 0)
+                for (int i = 1; i <= 5; ++i)
+                    if (t.publish(i).status() == status::would_block_self) ++refused;
+            ++handled;
+        });
+        t.publish(0);
+        until([&] { return handled == 3; });
+        events.close();
+        CHECK(refused == 3);
+        CHECK(handled == 3);
+        CHECK(s.counts().rejected == 3);
+        balanced(s);
+    }
 }
 
 TEST_CASE("so does one by the last of the pool's threads that is not waiting") {
-    thread_pool pool{1};
-    bus events;
-    std::atomic<int> refused{0}, handled{0};
-    auto to = events.topic<int>("to");
-    auto a =
-        events.subscribe<int>("to", {.executor = pool, .capacity = 1}, [&](int) { ++handled; });
-    auto b = events.subscribe<int>("from", {.executor = pool}, [&](int) {
-        to.publish(1);
-        if (to.publish(2).status() == status::would_block_self) ++refused;
-    });
-    events.publish("from", 1);
-    until([&] { return handled == 1; });
-    events.close();
-    CHECK(refused == 1);
-    CHECK(handled == 1);
+    for (const kind k : kinds) {
+        thread_pool pool{1};
+        bus events;
+        std::atomic<int> refused{0}, handled{0};
+        auto to = events.topic<int>("to");
+        auto a = events.subscribe<int>("to", of(k, pool, 1), [&](int) { ++handled; });
+        auto b = events.subscribe<int>("from", {.executor = pool}, [&](int) {
+            to.publish(1);
+            if (to.publish(2).status() == status::would_block_self) ++refused;
+        });
+        events.publish("from", 1);
+        until([&] { return handled == 1; });
+        events.close();
+        CHECK(refused == 1);
+        CHECK(handled == 1);
+    }
 }
 
 TEST_CASE("a handler may wait for room that another thread of its pool makes") {
-    thread_pool pool{2};
-    bus events;
-    std::atomic<int> handled{0};
-    auto to = events.topic<int>("to");
-    auto a =
-        events.subscribe<int>("to", {.executor = pool, .capacity = 1}, [&](int) { ++handled; });
-    auto b = events.subscribe<int>("from", {.executor = pool}, [&](int) {
-        for (int i = 0; i < 500; ++i) CHECK(to.publish(i));
-    });
-    events.publish("from", 1);
-    until([&] { return b.counts().handled == 1; });
-    events.close();
-    CHECK(handled == 500);
+    for (const kind k : kinds) {
+        thread_pool pool{2};
+        bus events;
+        std::atomic<int> handled{0};
+        auto to = events.topic<int>("to");
+        auto a = events.subscribe<int>("to", of(k, pool, 1), [&](int) { ++handled; });
+        auto b = events.subscribe<int>("from", {.executor = pool}, [&](int) {
+            for (int i = 0; i < 200; ++i) CHECK(to.publish(i));
+        });
+        events.publish("from", 1);
+        until([&] { return b.counts().handled == 1; });
+        events.close();
+        CHECK(handled == 200);
+    }
 }
 
 // ---- groups

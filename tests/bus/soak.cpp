@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // Publishers, handlers and members that come and go, throw and publish again, for as long as asked:
 //
-//   PENSTOCK_SOAK_MINUTES=10 PENSTOCK_SOAK_SEED=7 build/.../bus.soak     else 0.4 s, seed 1
+//   PENSTOCK_SOAK_MINUTES=10 PENSTOCK_SOAK_SEED=7 tests/run bus.soak     each case; else 0.4 s, seed 1
 //
 // Afterwards everything is accounted for: what publishers were told is queued or dropped has been
 // handled, failed or dropped; each key's messages were handled in the order in which they came, one at
 // a time; and nothing is left alive.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -22,16 +24,19 @@
 
 #include <doctest/doctest.h>
 
+#include <penstock/bus/broadcast.hpp>
 #include <penstock/bus/bus.hpp>
 #include <penstock/bus/thread_pool.hpp>
 
 #include "support/flow.hpp"
 
 using namespace std::chrono_literals;
+using penstock::broadcast_options;
 using penstock::bus;
+using penstock::executor_ref;
 using penstock::overflow;
 using penstock::published;
-using penstock::status;
+using penstock::receipt;
 using penstock::subscribe_options;
 using penstock::subscription;
 using penstock::thread_pool;
@@ -52,9 +57,30 @@ struct event {
     int depth;
 };
 
+/// Of a bus's messages: all of it comes back.
+struct counted_memory {
+    std::atomic<std::int64_t> out{0};
+    void* allocate(std::size_t bytes, std::size_t alignment) {
+        out += static_cast<std::int64_t>(bytes);
+        return ::operator new(bytes, std::align_val_t{alignment});
+    }
+    void deallocate(void* p, std::size_t bytes, std::size_t alignment) noexcept {
+        out -= static_cast<std::int64_t>(bytes);
+        ::operator delete(p, std::align_val_t{alignment});
+    }
+};
+
 double asked(const char* name, double otherwise) {
     const char* text = std::getenv(name);
     return text ? std::atof(text) : otherwise;
+}
+
+std::uint32_t seed() { return static_cast<std::uint32_t>(asked("PENSTOCK_SOAK_SEED", 1)); }
+std::chrono::steady_clock::time_point when_asked() {
+    const double minutes = asked("PENSTOCK_SOAK_MINUTES", 0.4 / 60);
+    return std::chrono::steady_clock::now() +
+           std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::duration<double, std::ratio<60>>{minutes});
 }
 
 /// What publishers were told, and where it ended.
@@ -93,11 +119,8 @@ struct key_watch {
 
 TEST_CASE(
     "for as long as asked, whoever comes, goes, throws and publishes again: all is accounted for") {
-    const double minutes = asked("PENSTOCK_SOAK_MINUTES", 0.4 / 60);
-    const auto seed = static_cast<std::uint32_t>(asked("PENSTOCK_SOAK_SEED", 1));
-    const auto until_then = std::chrono::steady_clock::now() +
-                            std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                std::chrono::duration<double, std::ratio<60>>{minutes});
+    const auto until_then = when_asked();
+    counted_memory memory;
     account keyed, others;
     key_watch watch;
     std::uint64_t direct_seen = 0, direct_told = 0;
@@ -106,7 +129,7 @@ TEST_CASE(
         // A round of a bus's life: short, so that ends and beginnings are part of it.
         ++rounds;
         thread_pool pool{2};
-        bus events;
+        bus events{{.memory = memory}};
         std::atomic<bool> flowing{true};
         std::atomic<std::uint64_t> handled_here{0}, told_here{0};
         std::array<std::mutex, keys>
@@ -203,16 +226,18 @@ TEST_CASE(
         {
             std::vector<std::jthread> churn;
             for (std::uint32_t i = 0; i < 2; ++i)
-                churn.emplace_back(come_and_go, seed + 2 * static_cast<std::uint32_t>(rounds) + i);
+                churn.emplace_back(
+                    come_and_go, seed() + 2 * static_cast<std::uint32_t>(rounds) + i);
             const auto ends = std::min(std::chrono::steady_clock::now() + 200ms, until_then);
             in_threads(2, [&](std::size_t p) {
-                std::mt19937 random{seed ^ static_cast<std::uint32_t>(p + 1)};
+                std::mt19937 random{seed() ^ static_cast<std::uint32_t>(p + 1)};
                 auto plain = events.topic<event>("other.plain");
                 auto whole = events.topic<event>("other.whole", {.all_or_none = true});
                 do {
                     const int key = static_cast<int>(random() % keys);
                     publish_keyed(key, static_cast<int>(random() % 16));
                     count(others, plain.try_publish(event{key, random() % 64, 0}));
+                    count(others, plain.try_emplace(key, random() % 64, 0));
                     const auto all = whole.try_publish(event{key, random() % 64, 0});
                     told_here += all.handled();
                     others.told_all_or_none(all);
@@ -236,4 +261,187 @@ TEST_CASE(
     CHECK(keyed.failed > 0);
     CHECK(others.handled > 0);
     CHECK(alive == 0);
+    CHECK(memory.out == 0);
+}
+
+namespace {
+
+/// One subscriber of numbered messages, of one or of several keys: in order, and nothing missing in
+/// between where that was promised.
+struct follower {
+    std::array<std::uint64_t, keys> first{}, last{};  // a race, if two of one key ran at once
+    std::atomic<std::uint64_t> handled{0}, failed{0}, lost{0}, disordered{0}, missing{0};
+
+    void sees(int key, std::uint64_t number) {
+        const auto k = static_cast<std::size_t>(key);
+        if (first[k] == 0) first[k] = last[k] = number - 1;
+        if (number <= last[k]) ++disordered;
+        if (number > last[k] + 1) missing += number - last[k] - 1;
+        last[k] = number;
+    }
+    void handles(int key, std::uint64_t number) {
+        sees(key, number);
+        if (number % 16 == 5) {
+            ++failed;
+            throw number;
+        }
+        ++handled;
+    }
+};
+struct followed {
+    std::unique_ptr<follower> by = std::make_unique<follower>();
+    subscription s;
+};
+
+}  // namespace
+
+TEST_CASE("the same of readers of a ring, of queues that are shared, and of replays by key") {
+    const auto until_then = when_asked();
+    counted_memory memory;
+    std::uint64_t rings = 0, overtaken = 0, shared = 0, replays = 0;
+    int rounds = 0;
+    do {
+        ++rounds;
+        std::mutex mutex;
+        std::vector<followed> gated, lossy, fanned, late;  // they have ended, but for their counts
+        std::atomic<std::uint64_t> fan_told{0};
+        std::vector<receipt> receipts;
+        {
+            thread_pool pool{2}, serial{1};
+            bus events{{.memory = memory}};
+            std::atomic<bool> flowing{true};
+            const auto come_and_go = [&](std::uint32_t from) {
+                std::mt19937 random{from};
+                const auto stays_a_while = [&](followed&& f, std::vector<followed>& to) {
+                    for (auto n = random() % 16; n > 0; --n) std::this_thread::yield();
+                    const bool ends_with_the_bus = random() % 4 == 0;
+                    if (!ends_with_the_bus) f.s.cancel();
+                    const std::lock_guard lock{mutex};
+                    if (to.size() > 40) f.s.cancel();  // a ring has 64 readers at most
+                    to.push_back(std::move(f));
+                };
+                while (flowing) {
+                    followed f;
+                    follower* const me = f.by.get();
+                    const auto handle = [me](const event& e) { me->handles(e.key, e.number); };
+                    switch (random() % 4) {
+                        case 0:
+                            f.s = events.subscribe<event>(
+                                "ring.#",
+                                broadcast_options<event>{
+                                    .executor = random() % 2 > 0 ? executor_ref{pool}
+                                                                 : executor_ref{serial},
+                                    .capacity = 8,
+                                    .on_drop =
+                                        [me](const event& e) {
+                                            me->sees(e.key, e.number);
+                                            ++me->lost;
+                                        }},
+                                handle);
+                            stays_a_while(std::move(f), gated);
+                            break;
+                        case 1:
+                            f.s = events.subscribe<event>(
+                                "ring.*",
+                                broadcast_options<event>{.executor = pool,
+                                                         .capacity = 8,
+                                                         .overflow = overflow::drop_oldest},
+                                handle);
+                            stays_a_while(std::move(f), lossy);
+                            break;
+                        case 2:
+                            if (random() % 2 > 0) {  // messages that are shared, or copied
+                                f.s = events.subscribe<event>(
+                                    "fan.#", {.executor = serial, .capacity = 8}, handle);
+                            } else {
+                                f.s = events.subscribe<std::uint64_t>(
+                                    "fan.#", {.executor = serial, .capacity = 8},
+                                    [me](const std::uint64_t& n) { me->handles(0, n); });
+                            }
+                            stays_a_while(std::move(f), fanned);
+                            break;
+                        default:
+                            f.s = events.subscribe<event>(
+                                "kept.#",
+                                {.key = &event::key,
+                                 .prefetch = 2,
+                                 .replay = 1 + random() % 16,
+                                 .executor = pool,
+                                 .capacity = 64,
+                                 .on_drop = [me](const event&) { ++me->lost; }},
+                                handle);
+                            stays_a_while(std::move(f), late);
+                    }
+                }
+            };
+            std::vector<std::jthread> churn;
+            for (std::uint32_t i = 0; i < 2; ++i)
+                churn.emplace_back(
+                    come_and_go, seed() + 2 * static_cast<std::uint32_t>(rounds) + i);
+            const auto ends = std::min(std::chrono::steady_clock::now() + 200ms, until_then);
+            std::mutex in_turn;  // so that they have one order
+            std::uint64_t ring_number = 0, fan_number = 0, small_number = 0;
+            std::array<std::uint64_t, keys> kept_number{};
+            in_threads(2, [&](std::size_t p) {
+                std::mt19937 random{seed() ^ static_cast<std::uint32_t>(p + 1)};
+                auto ring = events.topic<event>("ring.x");
+                auto fan = events.topic<event>("fan.x", {.all_or_none = p == 1});
+                auto small = events.topic<std::uint64_t>("fan.small");
+                auto kept = events.topic<event>("kept.x", {.retain = 16});
+                do {
+                    const int key = static_cast<int>(random() % keys);
+                    const std::lock_guard turn{in_turn};
+                    receipts.push_back(ring.publish_tracked(event{0, ++ring_number, 0}));
+                    fan_told += fan.try_emplace(0, ++fan_number, 0).queued();
+                    fan_told += small.try_publish(++small_number).queued();
+                    (void)kept.publish(event{key, ++kept_number[static_cast<std::size_t>(key)], 0});
+                } while (std::chrono::steady_clock::now() < ends);
+            });
+            flowing = false;
+            churn.clear();
+            events.close();
+        }
+        const auto sum = [](const std::vector<followed>& of, auto what) {
+            std::uint64_t n = 0;
+            for (const followed& f : of) n += what(f);
+            return n;
+        };
+        const auto disordered = [](const followed& f) { return f.by->disordered.load(); };
+        const auto missing = [](const followed& f) { return f.by->missing.load(); };
+        const auto ended = [](const followed& f) {
+            const auto c = f.s.counts();
+            CHECK(c.queued == 0);
+            CHECK(c.handled == f.by->handled);
+            CHECK(c.failed == f.by->failed);
+            CHECK(c.received == c.handled + c.failed + c.rejected + c.dropped);
+            return c.handled + c.failed + c.dropped;
+        };
+        for (const auto* all : {&gated, &lossy, &fanned, &late}) CHECK(sum(*all, disordered) == 0);
+        CHECK(sum(gated, missing) == 0);
+        CHECK(sum(late, missing) == 0);  // none was rejected: publishers wait
+        const std::uint64_t from_rings = sum(gated, ended) + sum(lossy, ended);
+        CHECK(sum(fanned, ended) == fan_told);
+        for (const followed& f : late) CHECK(f.s.counts().dropped == f.by->lost);
+        replays += sum(late, ended);
+        shared += fan_told;
+        overtaken += sum(lossy, missing);
+        for (auto* all : {&gated, &lossy, &fanned, &late})
+            all->clear();  // and with them the ring, whose last messages somebody may have missed
+        std::uint64_t outcomes = 0, told = 0;
+        for (const receipt& r : receipts) {
+            CHECK(r.settled());
+            outcomes += r.handled() + r.failed() + r.dropped() + r.released();
+            told += r.published().queued();
+        }
+        CHECK(outcomes == told);
+        CHECK(from_rings == told);
+        rings += told;
+    } while (std::chrono::steady_clock::now() < until_then);
+    MESSAGE(rounds, " buses, ", rings, " by rings, ", overtaken, " overtaken, ", shared,
+            " by shared queues, ", replays, " by key, replayed or not");
+    CHECK(rings > 0);
+    CHECK(shared > 0);
+    CHECK(replays > 0);
+    CHECK(alive == 0);
+    CHECK(memory.out == 0);
 }

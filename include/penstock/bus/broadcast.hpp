@@ -27,7 +27,8 @@
 //           than the ring's. std::runtime_error: the 65th reader of a ring that doesn't drop.
 // Order     Total: the readers of a ring see one sequence.
 // Counts    published::queued() counts each reader that was there when it looked; a tracked receipt
-//           has each one's outcome, and `released` for who was overtaken.
+//           has each one's outcome, and `released` for who was overtaken, when that slot is needed
+//           again or the ring goes.
 #pragma once
 
 #include <cstddef>

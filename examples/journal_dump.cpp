@@ -31,7 +31,7 @@ void make_torn(const std::string& path) {
 
 void dump(const std::string& path) {
     static const char* const names[]{"space",   "message", "accept",  "stream", "group", "snapshot",
-                                     "opening", "seal",    "several", "seek",   "topic"};
+                                     "opening", "seal",    "several", "seek",   "topic", "lost"};
     os::directory in{{}, path};
     const journal_report report = verify(path);
     for (std::uint64_t n = 1, left = report.segments; left > 0; ++n) {

@@ -63,6 +63,7 @@ struct unit {
 struct content {
     std::vector<std::uint64_t> messages[streams];
     std::vector<std::uint64_t> waiting[streams];  // for the group
+    std::uint64_t lost[streams]{};                // by the group, to a limit
 
     friend bool operator==(const content&, const content&) = default;
     [[nodiscard]] std::string spelled() const {
@@ -73,6 +74,7 @@ struct content {
             s += "} waiting {";
             for (const auto id : waiting[i]) s += std::to_string(id) + ' ';
             s += "} ";
+            if (lost[i] > 0) s += "lost " + std::to_string(lost[i]) + ' ';
         }
         return s;
     }
@@ -83,7 +85,7 @@ struct history {
     std::size_t promised = 0;  // so many of them must be there after power loss,
     std::size_t returned = 0;  // and after a kill
     bool trimmed = false;      // messages that were accepted may be gone
-    bool dropped = false;      // and the oldest that were not
+    bool dropped = false;      // and the oldest that were not, counted
 
     [[nodiscard]] content after(std::size_t n) const {
         content c;
@@ -103,11 +105,14 @@ struct history {
         content c = after(n);
         for (int s = 0; s < streams; ++s) {
             auto& all = c.messages[s];
+            auto& waits = c.waiting[s];
             const auto& there = found.messages[s];
+            c.lost[s] = dropped ? std::min<std::uint64_t>(found.lost[s], waits.size()) : 0;
+            waits.erase(waits.begin(), waits.begin() + static_cast<std::ptrdiff_t>(c.lost[s]));
             if (!trimmed || there.size() >= all.size()) continue;
             const auto gone = static_cast<std::ptrdiff_t>(all.size() - there.size());
             for (auto id = all.begin(); id != all.begin() + gone; ++id)
-                if (std::erase(c.waiting[s], *id) > 0 && !dropped) return false;
+                if (std::erase(waits, *id) > 0) return false;
             all.erase(all.begin(), all.begin() + gone);
         }
         return c == found;
@@ -139,6 +144,7 @@ struct shop {
         for (int s = 0; s < streams; ++s) {
             auto all = queues[s]->group("all", {.prefetch = 160});
             take(all, c.messages[s]);
+            c.lost[s] = groups[s]->lagged();
             take(*groups[s], c.waiting[s]);
         }
         return c;

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // The crash matrix against headers with mistakes in them (seeds.txt): it has to find each of them.
+#include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include "crash/damage.hpp"
+#include "support/flow.hpp"
 
 using namespace crash;
 
@@ -31,6 +36,9 @@ constexpr mistake mistakes[]{
     {13, "a torn tail called damage"},
     {14, "no sync of the directory when a file is used again"},
     {15, "a name before its file is on disk"},
+    {16, "a limit that takes from an unread group without counting"},
+    {17, "a count that is not on record before what it counts goes"},
+    {18, "a sender let through at a limit that blocks"},
 };
 
 struct planted {
@@ -38,12 +46,45 @@ struct planted {
     ~planted() { seed = 0; }
 };
 
+bool asleep(const std::atomic<pid_t>& thread) {
+    std::ifstream in{"/proc/self/task/" + std::to_string(thread) + "/stat"};
+    std::string all;
+    std::getline(in, all);
+    const auto name_ends = all.rfind(')');
+    return name_ends != std::string::npos && all.compare(name_ends, 3, ") S") == 0;
+}
+
+/// Nobody reads, and the limit blocks: the sender has to wait with what two segments take.
+void blocks(tally& counts) {
+    disk files;
+    journal books{"j",
+                  {.sync = crash::sync::process_crash,
+                   .segment_bytes = room,
+                   .retention = {.bytes = 3 * room},
+                   .files = files}};
+    durable_queue<std::string> orders{books, stream_names[0]};
+    (void)orders.group(group_names[0], {.prefetch = 64});
+    constexpr std::uint64_t most = 2 * (room / 3000);
+    std::atomic<pid_t> sends{0};
+    std::atomic<std::uint64_t> sent{0};
+    std::thread sender{[&] {
+        sends = ::gettid();
+        while (sent <= most && orders.send(message(sent + 1, 3000))) ++sent;
+    }};
+    until([&] { return sent > most || (sends > 0 && asleep(sends)); });
+    ++counts.states;
+    if (sent > most) counts.violation("sent more than the limit takes");
+    books.close();
+    sender.join();
+}
+
 /// Until the first violation.
 tally hunt(const image& whole, const history& of_whole) {
     tally counts;
     for (std::uint64_t round = 1; round <= 40 && counts.violations == 0; ++round) {
         run_scripts({.budget = 12, .seed = round, .once = true}, 6, counts);
         if (round == 1 && counts.violations == 0) flips(whole, of_whole, 1, counts);
+        if (round == 1 && counts.violations == 0) blocks(counts);
     }
     return counts;
 }
@@ -82,6 +123,7 @@ TEST_CASE("the commit word without its barrier is right on disks that write in o
 TEST_CASE("without a mistake nothing is found in the headers with the seeds") {
     tally counts;
     run_scripts({.budget = 10}, 5, counts);
+    blocks(counts);
     INFO(counts.first);
     CHECK(counts.violations == 0);
 }

@@ -517,6 +517,18 @@ TEST_CASE(
     CHECK(read == sent);
     CHECK(held.accept() == status::closed);
     const std::uint64_t lost = slow.lagged();
+    {  // A copy, as a kill would leave it, has the same count, and so has the snapshot of its next segments.
+        fs::copy(j.path(), dir.path("copy"));
+        for (const bool again : {false, true}) {
+            journal copy{dir.path("copy"), with({})};
+            durable_queue<wide> c{copy, "q"};
+            CHECK(c.group("fast", {.prefetch = 16}).lagged() == 0);
+            auto s = c.group("slow", {.prefetch = 16});
+            CHECK(s.lagged() == lost);
+            CHECK(*s.try_receive() == lost);
+            if (!again) fill(c, sent, sent + 300);
+        }
+    }
     CHECK(lost > 500);
     std::uint64_t next = lost;  // exactly so many are gone
     while (auto d = slow.try_receive()) {

@@ -22,7 +22,7 @@
 //                                          32  n  payload, then zeros up to a multiple of 8
 //
 //   segment  = header snapshot record* [seal] zero*      only the last one may lack its seal
-//   record   = message | accept | stream | group | opening | several | seek | topic
+//   record   = message | accept | stream | group | opening | several | seek | topic | lost
 //   message  = type 1: the payload is the user's
 //   accept   = type 2: group id (4), 0 (4), offset of the message accepted (8), low water (8):
 //                      every message of the stream before that offset is accepted
@@ -32,7 +32,8 @@
 //                      number of offsets accepted above it (4), 0 (4), those offsets (8 each), name
 //   snapshot = type 5: number of streams (4), of groups (4), each as in its record: opening a
 //                      journal needs its last segment and nothing before it. If there are
-//                      topics, their number (4), 0 (4), and each follow
+//                      topics or losses, the topics' number (4), 0 (4), and each follow; if there
+//                      are losses, those of each group (8), as in a record of type lost
 //   opening  = type 6: epoch so far (8), epoch from here on (8), boot (8), written twice
 //   seal     = type 7: empty; the journal goes on in the next segment
 //   several  = type 8: messages and accepts, each as a record whose CRC, time and synced are 0, for
@@ -40,8 +41,10 @@
 //   seek     = type 9: group id (4), 0 (4), low water (8): where the group goes on, in either
 //                      direction; what it had accepted is forgotten
 //   topic    = type 10: id (4), length of the name (2), 0 (2), name: what a message's topic id means
+//   lost     = type 11: group id (4), 0 (4), low water (8), how many messages a limit has taken from
+//                      the group so far (8)
 //   zero     = type 0: space prepared for records
-// A reader steps over types from 11 to 63, which it does not know; what it must not step over gets a
+// A reader steps over types from 12 to 63, which it does not know; what it must not step over gets a
 // new version.
 //
 // The CRC is over the epoch (8), the segment number (8), the record's byte in the segment (8) and
@@ -144,7 +147,8 @@ enum class record_type : std::uint8_t {
     seal,
     several,
     seek,
-    topic
+    topic,
+    lost
 };
 inline constexpr std::uint8_t last_type = 63;
 

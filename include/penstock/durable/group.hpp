@@ -75,8 +75,8 @@ public:
     }
 
     /// How many messages unread::drop_oldest (durable/options.hpp) has taken from this group, before it read
-    /// or before it accepted them, since the journal was opened. Deliveries among them that were out:
-    /// their accept answers closed.
+    /// or before it accepted them, ever since there is the group: kept like its cursor. Deliveries
+    /// among them that were out: their accept answers closed.
     [[nodiscard]] std::uint64_t lagged() const { return state_->lagged(); }
 
     /// Whether try_receive would find something now; another member may be faster.

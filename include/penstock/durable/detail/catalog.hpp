@@ -63,7 +63,8 @@ struct group_entry {
     std::uint64_t low = 0;  // every message of the stream before this offset is accepted
     std::vector<std::uint64_t> accepted{};  // and these, sorted, all at or above `low`
     std::string name;
-    std::size_t most = 0;  // accepted out of order, in this process; not written
+    std::uint64_t lost = 0;  // messages that a limit has taken from it
+    std::size_t most = 0;    // accepted out of order, in this process; not written
 
     /// How many more offsets there may be with that prefetch.
     [[nodiscard]] std::uint64_t more_for(std::size_t prefetch) const noexcept {
@@ -87,6 +88,10 @@ struct group_entry {
     void seek(std::uint64_t to) noexcept {
         low = to;
         accepted.clear();
+    }
+    void lose(std::uint64_t before, std::uint64_t all) {
+        accept(0, before);
+        lost = all;
     }
 
     void write(byte_writer& to) const {
@@ -144,12 +149,11 @@ public:
     /// Bytes of a snapshot in which every group has as many messages accepted out of order as it
     /// may: a snapshot has to fit whenever a segment begins.
     [[nodiscard]] std::uint64_t largest_snapshot() const {
-        std::uint64_t n = 8;
+        std::uint64_t n = 16;
         for (const auto& s : streams) n += 24 + s.name.size() + s.type.name.size();
         for (const auto& g : groups)
-            n += 24 + g.name.size() + 8 * std::max<std::uint64_t>(g.most, g.accepted.size());
+            n += 32 + g.name.size() + 8 * std::max<std::uint64_t>(g.most, g.accepted.size());
         for (const auto& t : topics) n += 8 + t.size();
-        if (!topics.empty()) n += 8;
         return format::record_bytes(n);
     }
 
@@ -159,9 +163,12 @@ public:
         to.put(static_cast<std::uint32_t>(groups.size()));
         for (const auto& s : streams) s.write(to);
         for (const auto& g : groups) g.write(to);
-        if (!topics.empty())
+        const bool losses = std::any_of(
+            groups.begin(), groups.end(), [](const group_entry& g) { return g.lost > 0; });
+        if (!topics.empty() || losses)
             to.put(static_cast<std::uint32_t>(topics.size())).put(std::uint32_t{0});
         for (std::uint32_t i = 0; i < topics.size(); ++i) topic_entry{i + 1, topics[i]}.write(to);
+        for (std::size_t i = 0; losses && i < groups.size(); ++i) to.put(groups[i].lost);
         return to;
     }
 
@@ -197,6 +204,15 @@ public:
                 g->seek(low);
                 return true;
             }
+            case format::record_type::lost: {
+                group_entry* const g = group(from.get<std::uint32_t>());
+                from.get<std::uint32_t>();
+                const auto low = from.get<std::uint64_t>();
+                const auto lost = from.get<std::uint64_t>();
+                if (!from || !g) return false;
+                g->lose(low, lost);
+                return true;
+            }
             case format::record_type::topic: {
                 topic_entry t;
                 t.read(from);
@@ -223,12 +239,14 @@ private:
         }
         if (!from) return false;
         const auto topic_count = from.left() > 0 ? from.get<std::uint32_t>() : 0;
-        if (topic_count > 0) from.get<std::uint32_t>();
+        if (from.left() > 0) from.get<std::uint32_t>();
         for (std::uint32_t i = 0; i < topic_count && from; ++i) {
             topic_entry t;
             t.read(from);
             if (!from || !read.add(std::move(t))) return false;
         }
+        if (from.left() > 0)
+            for (auto& g : read.groups) g.lost = from.get<std::uint64_t>();
         if (!from) return false;
         *this = std::move(read);
         return true;

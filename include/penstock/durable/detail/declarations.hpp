@@ -78,7 +78,7 @@ public:
         if (const group_entry* const there = find(stream, name, prefetch)) return *there;
         g.id = static_cast<std::uint32_t>(known_.groups.size() + 1);
         g.low = known_.streams[stream.id - 1u].first;
-        check_snapshot(24 + name.size() + 8 * std::uint64_t{prefetch});
+        check_snapshot(32 + name.size() + 8 * std::uint64_t{prefetch});
         known_.groups.reserve(g.id);
         payload = {};
         g.write(payload);
@@ -103,7 +103,7 @@ public:
         std::unique_lock lock{appends_, std::defer_lock};
         if (const status s = enter(lock, format::record_type::topic, bytes); !s) return s;
         if ((number = topics_.find(name)) != 0) return status::ok;
-        if (!fits_snapshot(bytes + 8)) return status::too_large;
+        if (!fits_snapshot(bytes)) return status::too_large;
         auto found = topics_.prepare(name);  // what may throw comes first
         const topic_entry t{found.mapped(), found.key()};
         byte_writer payload;

@@ -46,7 +46,8 @@ public:
         : stream_reader{from.stream, from.id},
           journal_{journal},
           id_{from.id},
-          cursor_{journal, from} {}
+          cursor_{journal, from},
+          lagged_{from.lost} {}
 
     /// How many may be out; asked for by each member, and the same for all.
     void allow(std::uint32_t prefetch) {
@@ -245,7 +246,7 @@ private:
     std::uint64_t first_ = 0;
     std::uint64_t last_ = 0;
     std::size_t released_ = 0;
-    std::uint64_t lagged_ = 0;
+    std::uint64_t lagged_;
 
     waiter waiting_;
 };

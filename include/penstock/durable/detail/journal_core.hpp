@@ -135,6 +135,24 @@ public:
         return status::ok;
     }
 
+    /// Before a limit takes messages from a group: puts it behind them, and on record how many it has lost
+    /// so far, as `move` answers. Where there is no room for the record the next snapshot has it.
+    template <class Move>
+    status lose(std::uint32_t group, std::uint64_t before, Move&& move) {
+        struct {
+            std::uint32_t group, zero;
+            std::uint64_t low, lost;
+        } payload{group, 0, before, 0};
+        std::unique_lock lock{appends_, std::defer_lock};
+        constexpr auto type = format::record_type::lost;
+        const status s = enter(lock, type, sizeof payload, space_for::nobody);
+        if (!s && s != status::no_space) return s;
+        payload.lost = move();
+        if (s) writer_.put({.type = type}, std::as_bytes(std::span{&payload, 1}));
+        known_.group(group)->lose(before, payload.lost);
+        return status::ok;
+    }
+
     /// Room for a message that the calling thread fills in; the journal is its own until it commits
     /// or gives up.
     status reserve(const stream_state& stream, std::uint64_t bytes, std::span<std::byte>& room) {

@@ -104,7 +104,8 @@ public:
         if (s && options_.sync == sync::interval && done_.appended() > done_.synced() &&
             (interval_passed() || done_.appended() - done_.synced() >= options_.interval.bytes))
             s = sync_to(done_.appended());
-        if (s && limited()) s = make_space(space_for::nobody, segments_too_many(true));
+        if (s && limits(options_.retention, space_for::record))
+            s = make_space(space_for::nobody, segments_too_many(true));
         if (done_.failed()) return status::failed;
         if (!s || !t) return s;
         return t.no_space() ? status::no_space : status::failed;
@@ -179,7 +180,8 @@ private:
     status enter_slowly(std::unique_lock<append_lock>& lock, format::record_type type,
                         std::uint64_t payload, space_for who) {
         if (!closed() && payload > writer_.largest_payload()) return status::too_large;
-        for (bool looked = !limited(); !closed() && !done_.failed(); lock.lock()) {
+        for (bool looked = !limits(options_.retention, who); !closed() && !done_.failed();
+             lock.lock()) {
             const bool begins = !writer_.has_room(payload);
             const std::uint64_t excess = segments_too_many(begins);
             const bool over = (begins && !looked) || (who == space_for::message && excess > 0);
@@ -199,12 +201,9 @@ private:
     }
 
     [[nodiscard]] std::uint64_t segments_too_many(bool begins) const noexcept {
-        const auto there = done_.appended() / segment_bytes() - segments_.oldest() + 1 + begins;
         if (options_.retention.bytes == 0) return 0;
+        const auto there = done_.appended() / segment_bytes() - segments_.oldest() + 1 + begins;
         return there - std::min(there, segments_for_messages(options_.retention, segment_bytes()));
-    }
-    [[nodiscard]] bool limited() const noexcept {
-        return options_.retention.bytes > 0 || options_.retention.age.count() > 0;
     }
     [[nodiscard]] bool synced_only() const noexcept {
         return options_.visible == visible::synced ||

@@ -8,7 +8,8 @@
 //
 // What all groups have accepted goes by trim. Else, by unread: the sender waits for the slowest group to
 // get past the cut, is refused, or the group is put there. That comes before the segment's file goes, by
-// the group's mutex, so that nobody begins to read a file that is used again.
+// the group's mutex, so that nobody begins to read a file that is used again; and so does the record of
+// how many it has lost.
 //
 // A waiting sender has to know which accept lets him on: the group's last message before the cut. To find
 // it he reads ahead of the group, once a segment, with nothing locked.
@@ -54,7 +55,8 @@ public:
         if (needed < drop_until) {
             if (const status s = in.sync_to(drop_until); !s)
                 return s;  // so that all can be counted
-            for (const group_entry& g : groups) overtake(group_of(in, g), drop_until);
+            for (const group_entry& g : groups)
+                if (const status s = overtake(in, group_of(in, g), drop_until); !s) return s;
             needed = drop_until;
         }
         std::uint64_t removed = 0;
@@ -89,8 +91,9 @@ private:
     }
 
     /// Puts a group where the cut is, if it is behind that, and counts what it has not accepted.
-    static void overtake(group_state& g, std::uint64_t cut) {
-        {
+    static status overtake(journal_core& in, group_state& g, std::uint64_t cut) {
+        if (g.low_water() >= cut) return status::ok;
+        const auto move = [&] {
             std::lock_guard lock{g.mutex_};
             for (; g.first_ != g.last_ && g.at(g.first_).offset < cut; ++g.first_) {
                 const auto now = g.at(g.first_).now;
@@ -109,8 +112,11 @@ private:
                 ++g.lagged_;
                 g.cursor_.step(r);
             }
-        }
+            return g.lagged_;
+        };
+        const status s = in.lose(g.id_, cut, move);
         g.waiting_.notify_all();
+        return s;
     }
 
     /// What the group's low water will be once it has accepted its last message before the cut.

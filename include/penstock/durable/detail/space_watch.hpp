@@ -17,9 +17,14 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-/// Who asks for room: a message waits at the limit or is refused, another record goes on in any case,
-/// and nobody is in a hurry.
+/// Who asks for room: a message waits at the limit or is refused, another record goes on in any case;
+/// for nobody, nothing is taken that isn't too old already.
 enum class space_for : unsigned char { message, record, nobody };
+
+/// Whether there are limits that who asks must keep to.
+inline bool limits(const retention& limit, space_for who) noexcept {
+    return who != space_for::nobody && (limit.bytes > 0 || limit.age.count() > 0);
+}
 
 /// So many segments may there be for a message to begin or fill one. The last one is the accepts', which
 /// may be more all the same: then messages don't use what room theirs leave.

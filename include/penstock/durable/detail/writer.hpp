@@ -137,8 +137,8 @@ public:
         const std::uint64_t n = format::record_bytes(payload);
         if (fits(n + spare_room())) return status::ok;
         const os::trouble t = roll();
-        if (!t || (t.no_space() && type == format::record_type::accept && fits(n)))
-            return status::ok;
+        const bool small = type == format::record_type::accept || type == format::record_type::lost;
+        if (!t || (t.no_space() && small && fits(n))) return status::ok;
         if (t.no_space()) return status::no_space;
         done_.fail(t);
         return status::failed;

@@ -8,6 +8,7 @@
 #include <penstock/durable/detail/claims.hpp>
 #include <penstock/durable/detail/progress.hpp>
 #include <penstock/durable/detail/readers.hpp>
+#include <penstock/durable/detail/space_watch.hpp>
 #include <penstock/durable/durable_queue.hpp>
 #include <penstock/durable/format.hpp>
 #include <penstock/durable/journal.hpp>
@@ -238,6 +239,71 @@ MODEL_PROGRAM("durable: everybody is told while others are added", {}) {
     detail::reader_list readers;
     model::threads([&] { (void)readers.find(1, [] { return std::make_unique<test_reader>(1); }); },
                    [&] { readers.notify_everybody(); });
+}
+
+// ---- Senders at a journal's limit ----
+
+struct at_limit {
+    sys::mutex append;
+    std::uint64_t low[2]{};  // of group 1 and 2, by the mutex
+    sys::atomic<bool> over{false};
+    detail::space_watch watch;
+
+    /// As journal_core::wait_for_space, until both groups are that far.
+    void send(std::uint64_t needed) {
+        while (!over.load(std::memory_order_acquire)) {  // with end
+            std::uint32_t turn = 0;
+            {
+                std::lock_guard lock{append};
+                const std::uint32_t slowest = low[0] <= low[1] ? 0 : 1;
+                if (low[slowest] >= needed) return;
+                turn = watch.expect(slowest + 1, needed);
+            }
+            watch.wait(turn, [&] { return over.load(std::memory_order_acquire); });  // as above
+        }
+    }
+    void accept(std::uint32_t group, std::uint64_t to) {
+        std::lock_guard lock{append};
+        low[group - 1] = to;
+        watch.passed(group, to);
+    }
+    void end() {
+        over.store(true, std::memory_order_release);  // with send
+        watch.notify(true);
+    }
+};
+MODEL_PROGRAM("durable: at the limit the accept that makes room lets the sender go on",
+              {.barriers = barriers::both}) {
+    at_limit j;
+    j.low[1] = 2;
+    model::threads([&] { j.send(2); },
+                   [&] {
+                       j.accept(1, 1);
+                       j.accept(1, 2);
+                   });
+}
+MODEL_PROGRAM("durable: at the limit the slower of two groups is waited for, whoever that is",
+              {.barriers = barriers::both, .departures = 10}) {
+    at_limit j;
+    model::threads([&] { j.send(1); }, [&] { j.accept(1, 1); }, [&] { j.accept(2, 1); });
+}
+MODEL_PROGRAM("durable: two senders at the limit wait for one accept, and both go on",
+              {.barriers = barriers::both, .departures = 10}) {
+    at_limit j;
+    j.low[1] = 1;
+    model::threads([&] { j.send(1); }, [&] { j.send(1); }, [&] { j.accept(1, 1); });
+}
+MODEL_PROGRAM("durable: at the limit a sender hears of the end, of a seek and of a new group",
+              {.barriers = barriers::both}) {
+    at_limit j;
+    const bool seeks = model::choose(2, {}) == 1;
+    model::threads([&] { j.send(1); },
+                   [&] {
+                       if (!seeks) return j.end();
+                       std::lock_guard lock{j.append};
+                       j.low[0] = j.low[1] = 1;
+                       j.watch.changed();
+                   });
 }
 
 // ---- The queue on a journal, in files of memory ----

@@ -3,6 +3,8 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -62,6 +64,28 @@ TEST_CASE("a queue that is full refuses for all: nobody has it, and it is still 
     CHECK(wide.try_receive().status() == status::empty);
     loop.run_all();
     CHECK(handled == 2);
+}
+
+TEST_CASE("a dozen queues or none of them, where some never wanted it and one is full") {
+    bus events;
+    auto all = events.topic<int>("x", {.all_or_none = true});
+    std::vector<penstock::receiver<penstock::message<int>>> queues;
+    for (std::size_t i = 0; i < 12; ++i)
+        queues.push_back(events.subscribe<int>(
+            "x", {.where = [i](int v) { return v % 3 > 0 || i % 3 == 1; },
+                  .capacity = i == 10 ? 2u : 8u}));
+    std::vector<std::uint32_t> in;
+    for (int v = 1; v <= 6; ++v) in.push_back(all.try_publish(v).queued());
+    CHECK(in == std::vector<std::uint32_t>{12, 12, 0, 0, 0, 0});  // the 11th wants 3 and 6, too
+    CHECK(queues[10].try_receive()->value() == 1);
+    CHECK(all.try_publish(9).queued() == 4);
+    for (std::size_t i = 0; i < queues.size(); ++i) {
+        std::vector<int> got;
+        while (auto m = queues[i].try_receive()) got.push_back(**m);
+        if (i != 10) CHECK(got.front() == 1);
+        CHECK(got.back() == (i % 3 == 1 ? 9 : 2));
+        CHECK(got.size() == (i % 3 == 1 ? (i == 10 ? 2u : 3u) : 2u));
+    }
 }
 
 TEST_CASE("a place that was let go is no message, and blocks nobody behind it") {

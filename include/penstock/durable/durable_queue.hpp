@@ -139,7 +139,7 @@ private:
                                       .stream = stream_->id,
                                       .bytes = static_cast<std::uint32_t>(payload.size())};
         const auto n = static_cast<std::size_t>(format::record_bytes(h.bytes));
-        std::memcpy(to, &h, sizeof h);
+        format::detail::header_words{0, h}.store_without_sum(to);
         if (!payload.empty()) std::memcpy(to + sizeof h, payload.data(), payload.size());
         std::memset(to + sizeof h + h.bytes, 0, n - sizeof h - h.bytes);
         return to + n;

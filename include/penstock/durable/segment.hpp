@@ -231,7 +231,7 @@ public:
     /// Looks at the record here without stepping over it.
     [[nodiscard]] format::found look(format::record& out) const noexcept {
         if (at_ < inside_until_) {
-            out = format::read_inside(segment_->page(), at_, time_);
+            format::read_inside(segment_->page(), at_, time_, out);
             return format::found::record;
         }
         return format::read(segment_->page(), at_, epoch_, out);

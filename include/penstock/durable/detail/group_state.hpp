@@ -230,7 +230,8 @@ private:
                 {number, e.summed_at}, 0, "a record that held before does not hold");
             return status::failed;
         }
-        if (byte != e.summed_at) again = format::read_inside(in->page(), byte, again.header.time);
+        if (byte != e.summed_at)
+            format::read_inside(in->page(), byte, std::int64_t{again.header.time}, again);
         e.now = state::out;
         --released_;
         to = {again, std::move(in), e.offset, token, ++e.attempts};

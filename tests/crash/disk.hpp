@@ -235,6 +235,7 @@ public:
     }
     void unmap(void*, std::size_t) noexcept override {}
     void populate(void*, std::size_t) noexcept override {}
+    void unload(void*, std::size_t) noexcept override {}
 
     std::int64_t process_id() noexcept override { return 1; }
     std::int64_t wall_time() noexcept override {

@@ -161,6 +161,7 @@ public:
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     void populate() noexcept { files_->populate(data_, size_); }
+    void unload() noexcept { files_->unload(data_, size_); }
 
 private:
     file_system_ref files_;

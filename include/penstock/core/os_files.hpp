@@ -59,6 +59,9 @@ public:
     virtual void unmap(void* at, std::size_t bytes) noexcept = 0;
     /// Takes the page faults of stores to come; where that can't be done, they come later.
     virtual void populate(void* at, std::size_t bytes) noexcept = 0;
+    /// Nobody stores there any more: its pages leave the mapping, and come back when they are read. A
+    /// sync of pages that are mapped to be written interrupts every core of the process for each.
+    virtual void unload(void* at, std::size_t bytes) noexcept = 0;
 
     // Not files, but what a test of files has to hold still.
     virtual std::int64_t process_id() noexcept = 0;
@@ -127,6 +130,9 @@ public:
     void populate(void* at, std::size_t bytes) noexcept override {
         constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, Linux 5.14
         (void)::madvise(at, bytes, populate_write);
+    }
+    void unload(void* at, std::size_t bytes) noexcept override {
+        (void)::madvise(at, bytes, MADV_DONTNEED);  // of a shared mapping: the file keeps all
     }
 
     std::int64_t process_id() noexcept override { return ::getpid(); }

@@ -134,6 +134,11 @@ public:
 
     /// When it returns without trouble, all that was stored before is on disk.
     os::trouble sync() { return file_.sync_data(); }
+    /// The same, when nobody stores any more.
+    os::trouble sync_full() {
+        map_.unload();
+        return sync();
+    }
 
     /// The byte behind the last one from `at` on that is not zero; `at` when all are.
     [[nodiscard]] std::uint64_t used_from(std::uint64_t at) const noexcept {

@@ -93,6 +93,7 @@ public:
     void* map(int fd, std::size_t n, bool w) override { return d_.map(fd, n, w); }
     void unmap(void*, std::size_t) noexcept override {}
     void populate(void*, std::size_t) noexcept override {}
+    void unload(void*, std::size_t) noexcept override {}
     std::int64_t process_id() noexcept override { return 1; }
     std::int64_t wall_time() noexcept override {
         return in([&] {

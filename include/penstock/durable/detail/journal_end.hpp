@@ -229,7 +229,7 @@ private:
             const std::uint64_t number = u.segments[i]->number();
             const bool is_tail = i + 1 == u.count;
             if (is_tail && wanted <= number * segment_bytes()) break;
-            if (auto t = u.segments[i]->sync()) {
+            if (auto t = is_tail ? u.segments[i]->sync() : u.segments[i]->sync_full()) {
                 done_.fail(t);
                 readers_.notify_everybody();
                 return;

@@ -49,10 +49,7 @@ public:
     /// Makes the next segment, unless it is there already.
     os::trouble prepare() noexcept {
         std::lock_guard lock{mutex_};
-        if (ready_) return {};
-        if (auto t = make()) return t;
-        if (!ready_->used_before()) ready_->populate();
-        return {};
+        return ready_ ? os::trouble{} : make();
     }
 
     /// Segment `number` is needed no more: kept to be used again, or removed. `in_use`: somebody in
@@ -86,7 +83,8 @@ private:
         auto made = std::make_shared<segment>();
         if (auto fault = made->open(in_, h.number, like_, true))
             return fault.trouble ? fault.trouble : os::trouble{EIO, "open"};
-        if (made->used_before()) made->scrub();
+        // Either takes the page faults of all pages at once.
+        made->used_before() ? made->scrub() : made->populate();
         ready_ = std::move(made);
         like_.number = h.number;
         return {};

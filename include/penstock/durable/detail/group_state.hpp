@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include <penstock/core/cache_line.hpp>
 #include <penstock/core/delivery.hpp>
 #include <penstock/core/waiter.hpp>
 #include <penstock/durable/detail/journal_core.hpp>
@@ -241,7 +242,8 @@ private:
     journal_core& journal_;
     const std::uint32_t id_;
 
-    sys::mutex mutex_;  // guards what follows
+    // On a line of its own: who appends reads what is before it, while members take turns.
+    alignas(cache_line) sys::mutex mutex_;  // guards what follows
     stream_cursor cursor_;
     std::vector<entry> out_;  // a ring: token t is at t % size
     std::uint64_t first_ = 0;

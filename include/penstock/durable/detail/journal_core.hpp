@@ -49,12 +49,12 @@ public:
     status send(const stream_state& stream, std::uint32_t topic,
                 std::span<const std::byte> payload) {
         constexpr auto type = format::record_type::message;
-        std::uint64_t at = 0;
-        if (done().failed() || !writer_.claim(payload.size(), stream.closed, at)) {
+        writer::claimed_room room;
+        if (done().failed() || !writer_.claim(payload.size(), stream.closed, room)) {
             return append_alone(
                 stream, payload.size(), [&] { writer_.put(type, stream.id, topic, payload); });
         }
-        return appended(stream, writer_.put_claimed(at, type, stream.id, topic, payload));
+        return appended(stream, writer_.put_claimed(room, type, stream.id, topic, payload));
     }
 
     /// `fill` writes the payload where it will stay; what it throws goes through, and nothing is
@@ -64,10 +64,10 @@ public:
                          Fill&& fill) {
         // What is claimed must be completed: others wait for it.
         if constexpr (noexcept(fill(std::declval<std::byte*>()))) {
-            std::uint64_t at = 0;
-            if (!done().failed() && writer_.claim(bytes, stream.closed, at)) {
-                fill(writer_.room(at));
-                return appended(stream, writer_.commit_claimed(at, type, stream.id, bytes));
+            writer::claimed_room room;
+            if (!done().failed() && writer_.claim(bytes, stream.closed, room)) {
+                fill(writer_.room(room.at));
+                return appended(stream, writer_.commit_claimed(room, type, stream.id, bytes));
             }
         }
         return append_alone(stream, bytes, [&] {

@@ -23,6 +23,7 @@
 #include <string>
 #include <utility>
 
+#include <penstock/core/cache_line.hpp>
 #include <penstock/core/status.hpp>
 #include <penstock/durable/detail/catalog.hpp>
 #include <penstock/durable/detail/claims.hpp>
@@ -89,22 +90,32 @@ public:
         end_alone();
     }
 
+    /// Room at that byte for a record of that time, which is asked before: what a load behind the
+    /// exchange brings waits for it. The records of several threads may so be out of order by it; a
+    /// segment's first one is behind all before.
+    struct claimed_room {
+        std::uint64_t at = 0;
+        std::int64_t time = 0;
+    };
     /// As claims::claim, for that payload.
     [[nodiscard]] bool claim(std::uint64_t payload, const sys::atomic<bool>& closed,
-                             std::uint64_t& at) noexcept {
-        return payload <= most_ && claims_.claim(format::record_bytes(payload), closed, at);
+                             claimed_room& in) noexcept {
+        in.time = now();
+        return payload <= most_ && claims_.claim(format::record_bytes(payload), closed, in.at);
     }
     /// Appends the record that room was claimed for; answers the offset behind it.
-    std::uint64_t put_claimed(std::uint64_t at, format::record_type type, std::uint16_t stream,
-                              std::uint32_t topic, std::span<const std::byte> payload) noexcept {
-        format::put(page_, at, sum_, header(type, stream, topic, payload.size()), payload.data());
-        return complete(at, payload.size());
+    std::uint64_t put_claimed(const claimed_room& in, format::record_type type,
+                              std::uint16_t stream, std::uint32_t topic,
+                              std::span<const std::byte> payload) noexcept {
+        format::put(page_, in.at, sum_, header(type, stream, topic, payload.size(), in.time),
+                    payload.data());
+        return complete(in.at, payload.size());
     }
     /// The same of one whose payload is in place.
-    std::uint64_t commit_claimed(std::uint64_t at, format::record_type type, std::uint16_t stream,
-                                 std::uint64_t bytes) noexcept {
-        format::commit(page_, at, sum_, header(type, stream, 0, bytes));
-        return complete(at, bytes);
+    std::uint64_t commit_claimed(const claimed_room& in, format::record_type type,
+                                 std::uint16_t stream, std::uint64_t bytes) noexcept {
+        format::commit(page_, in.at, sum_, header(type, stream, 0, bytes, in.time));
+        return complete(in.at, bytes);
     }
 
     /// Nobody else appends from here on, and all appends there were are complete; not before
@@ -152,13 +163,14 @@ public:
     }
     /// Appends the record whose payload is in place.
     void commit(format::record_type type, std::uint16_t stream, std::uint64_t bytes) noexcept {
-        format::commit(page_, at_, sum_, header(type, stream, 0, bytes));
+        format::commit(page_, at_, sum_, header(type, stream, 0, bytes, now()));
         pass(bytes);
     }
     /// Appends a record, once there is room.
     void put(format::record_type type, std::uint16_t stream, std::uint32_t topic,
              std::span<const std::byte> payload) noexcept {
-        format::put(page_, at_, sum_, header(type, stream, topic, payload.size()), payload.data());
+        format::put(
+            page_, at_, sum_, header(type, stream, topic, payload.size(), now()), payload.data());
         pass(payload.size());
     }
     void put(const format::record_header& h, std::span<const std::byte> payload) noexcept {
@@ -202,8 +214,8 @@ private:
     }
     /// Inlined, so that it stays in registers: read from memory it would wait for its own stores.
     [[nodiscard, gnu::always_inline]] inline format::record_header header(
-        format::record_type type, std::uint16_t stream, std::uint32_t topic,
-        std::uint64_t bytes) const noexcept {
+        format::record_type type, std::uint16_t stream, std::uint32_t topic, std::uint64_t bytes,
+        std::int64_t time) const noexcept {
         const std::uint64_t synced = done_.synced();
         // The header was on disk before the segment had its name.
         const std::uint64_t here =
@@ -212,9 +224,10 @@ private:
                 .stream = stream,
                 .bytes = static_cast<std::uint32_t>(bytes),
                 .topic = topic,
-                .time = in_.files()->wall_time(),
+                .time = time,
                 .synced = static_cast<std::uint32_t>(here)};
     }
+    [[nodiscard]] std::int64_t now() const noexcept { return in_.files()->wall_time(); }
     void pass(std::uint64_t payload) noexcept {
         at_ += format::record_bytes(payload);
         done_.set_appended(end());
@@ -270,13 +283,15 @@ private:
 
     claims claims_{done_};
     std::shared_ptr<segment> tail_;
-    format::page page_;             // its bytes
-    std::uint64_t begins_ = 0;      // its offset
-    std::uint64_t at_ = 0;          // while alone
-    std::uint64_t room_until_ = 0;  // for messages
-    std::uint64_t most_ = 0;        // of a message; the same in all segments: read before a claim
+    format::page page_;         // its bytes
+    std::uint64_t begins_ = 0;  // its offset
+    std::uint64_t most_ = 0;    // of a message; the same in all segments: read before a claim
+    crc32c_state sum_;          // what all sums here begin with
+
+    // Written by each who is alone: apart from what claims read.
+    alignas(cache_line) std::uint64_t at_ = 0;  // while alone
+    std::uint64_t room_until_ = 0;              // for messages
     std::uint64_t epoch_ = 0;
-    crc32c_state sum_;  // what all sums here begin with
     bool sealed_ = false;
     unsynced_segments sealed_segments_;
 };

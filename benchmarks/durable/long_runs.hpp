@@ -248,34 +248,37 @@ inline void verify_killed(pid_t pid) {
     int how = 0;
     verify(::waitpid(pid, &how, 0) == pid && WIFSIGNALED(how), "it was to be killed");
 }
-/// f() in a process of its own, which then is killed.
+/// f() in a process of its own, which it kills: before what it has goes, which would close the journal.
 template <class F>
-void killed_after(F&& f) {
+void in_another(F&& f) {
     const pid_t pid = ::fork();
     if (pid == 0) {
         f();
-        ::kill(::getpid(), SIGKILL);
+        ::_exit(1);
     }
     verify_killed(pid);
 }
+inline void kill_myself() { ::kill(::getpid(), SIGKILL); }
 
 /// A journal of so many bytes, its last segment nearly full, in the page cache.
 class large_journal {
 public:
     explicit large_journal(std::size_t bytes) {
-        killed_after([&] {
+        in_another([&] {
             penstock::journal j{path(), {.sync = penstock::sync::process_crash, .helper = true}};
             queue q{j, "queue"};
             const auto m = messages<1024>(0, 50);
             while (j.appended() < bytes || j.appended() % segment_bytes < segment_bytes / 10 * 9)
                 verify(bool{q.send_all(m)}, "send failed");
+            kill_myself();
         });
     }
     /// ns, after another kill.
     double open() {
-        killed_after([&] {
+        in_another([&] {
             queue q{path(), {.sync = penstock::sync::process_crash}};
             verify(bool{q.send({})}, "send failed");
+            kill_myself();
         });
         const double start = now_ns();
         queue q{path(), {.sync = penstock::sync::process_crash}};

@@ -269,7 +269,7 @@ private:
         published answer =
             detail::publish_value(*home_, to().listeners, to().name, value, stop, how);
         if (unheard(answer)) [[unlikely]]
-            answer = elsewhere([&](auto& t) {
+            answer = elsewhere([=, this, &value](auto& t) {  // else all would stand in memory
                 return detail::publish_value(*home_, t.listeners, to().name, value, stop, how);
             });
         return answer;

@@ -24,7 +24,6 @@ namespace detail {
 template <class F>
 struct kept_handler {
     std::optional<F> handler_;  // by the gate
-    const bool counts_;         // for the publisher: not what taps
     const bool filters_;
 };
 
@@ -42,8 +41,9 @@ public:
         : listener<T>{type_of<T>, std::move(by), std::move(options.group),
                       !takes_value<F, T>::value ? nullptr
                       : options.where           ? &call_if
-                                                : &call},
-          kept{std::nullopt, counts, static_cast<bool>(options.where)},
+                                                : &call,
+                      counts},
+          kept{std::nullopt, static_cast<bool>(options.where)},
           gate{home.visits(), static_cast<const listener_base*>(this)},
           home_{home},
           where_{std::move(options.where)} {
@@ -63,10 +63,11 @@ public:
             if (!kept::filters_ || where_(e.view())) {
                 call_handler<T>(*kept::handler_, e);
                 handled_.add(v.number());
-                handled = kept::counts_;
+                handled = this->is_counted();
             }
         } catch (...) {
-            if (has_thrown(e.topic())) {
+            has_thrown(e.topic());
+            if (this->is_counted()) {
                 ++t.failed;
                 t.why = status::failed;
             }
@@ -76,10 +77,9 @@ public:
     }
 
     void left() noexcept override { gate::left(); }
-    bool has_thrown(const std::string& topic) noexcept override {
+    void has_thrown(const std::string& topic) noexcept override {
         failed_.fetch_add(1, std::memory_order_relaxed);  // a count; carries nothing
         home_.report(topic, this->by());
-        return kept::counts_;
     }
 
     void end_intake() override {}
@@ -122,15 +122,16 @@ public:
 private:
     // In a roster of its own kind (detail/direct_calls.hpp). Apart, so that the usual one keeps
     // nothing in memory.
-    static std::uint64_t call(listener_base& l, const void* value, const visitor& v) {
+    static void call(listener_base& l, const void* value, visitor& v) {
         auto& me = static_cast<direct_listener&>(l);
         if constexpr (takes_value<F, T>::value) (void)(*me.handler_)(*static_cast<const T*>(value));
         me.handled_.add(v.number());
-        return me.counts_;
     }
-    static std::uint64_t call_if(listener_base& l, const void* value, const visitor& v) {
-        auto& me = static_cast<direct_listener&>(l);
-        return me.where_(*static_cast<const T*>(value)) ? call(l, value, v) : 0;
+    static void call_if(listener_base& l, const void* value, visitor& v) {
+        if (static_cast<direct_listener&>(l).where_(*static_cast<const T*>(value)))
+            call(l, value, v);
+        else
+            v.less += l.is_counted();
     }
 
     /// No publish finds it any more. Whether one may have: else nobody was ever here.

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/route.hpp>
@@ -28,20 +29,21 @@ struct direct_calls {
     visitor* begun = nullptr;   ///< nobody was called: others listen, or nobody. It still reads
 };
 
-/// Calls all from `at` on up to a null: one at least, all plain, and they stay.
+/// Calls all from `at` on up to a null: one at least, all plain, and they stay. Returns what to take off
+/// the number of those who count: nothing is counted here but the exceptions.
 template <class Handshake>
 [[gnu::always_inline]] inline std::uint64_t call_each(const Handshake by, visitor& v,
                                                       listener_base* const* at, const void* value,
                                                       const std::string& topic) {
     const auto id_of = [](const listener_base* l) { return static_cast<const void*>(l); };
-    std::uint64_t counted = 0;
     listener_base* now = *at;
     by.announce(v.calling, id_of(now));
     for (;;) {
         try {
-            counted += by.look(now->how)(*now, value, v);
+            by.look(now->how)(*now, value, v);
         } catch (...) {
-            if (now->has_thrown(topic)) counted += direct_calls::one_failed;
+            now->has_thrown(topic);
+            if (now->is_counted()) v.less += 1 - direct_calls::one_failed;
         }
         listener_base* const done = now;
         now = *++at;
@@ -51,8 +53,9 @@ template <class Handshake>
             done->left();
             by.announce(v.calling, id_of(now));
         }
-        if (!now) return counted;
+        if (!now) break;
     }
+    return v.less == 0 ? 0 : std::exchange(v.less, 0);
 }
 
 template <class Handshake>
@@ -62,7 +65,9 @@ template <class Handshake>
     visitor& v = all.take();
     const roster* const r = to.read(by, v);
     if (!r || !r->plain()) return {0, &v};
-    const std::uint64_t counted = call_each(by, v, r->begin(), value, topic);
+    const std::uint64_t less = call_each(by, v, r->begin(), value, topic);
+    const roster& called = *route::named_by(v);
+    const std::uint64_t counted = called.counting() - less;
     route::leave(v);
     all.put(v);
     return {counted, nullptr};
@@ -77,9 +82,10 @@ template <class Handshake>
 /// The same, in a visit that has found them already.
 [[gnu::noinline]] inline std::uint64_t call_all(const visitors& all, visitor& v, const roster& r,
                                                 const void* value, const std::string& topic) {
-    return all.by().asymmetric()
-               ? call_each(handshake_of<is_asymmetric>{}, v, r.begin(), value, topic)
-               : call_each(handshake_of<is_symmetric>{}, v, r.begin(), value, topic);
+    return r.counting() -
+           (all.by().asymmetric()
+                ? call_each(handshake_of<is_asymmetric>{}, v, r.begin(), value, topic)
+                : call_each(handshake_of<is_symmetric>{}, v, r.begin(), value, topic));
 }
 
 }  // namespace detail

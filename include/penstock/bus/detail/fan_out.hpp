@@ -221,7 +221,7 @@ private:
     void hand(visitor& v, const slip<T>& s, listener_base* const* to) {
         s.open([&](const T& value, const std::string& topic, const envelope<T>* tracked) {
             if (!*to) return;  // it came in when all had left
-            const auto done = call_each(Handshake{}, v, to, &value, topic);
+            const auto done = s.count() - call_each(Handshake{}, v, to, &value, topic);
             if (tracked) [[unlikely]]
                 s.settle(*tracked, done);
         });

@@ -46,20 +46,23 @@ class retained;
 /// Untyped: what the registry keeps.
 class listener_base {
 public:
-    /// How a handler is called that looks at a value here and now. 1: it has run, and
-    /// the publisher is to count it; else 0.
-    using call = std::uint64_t (*)(listener_base&, const void* value, const visitor&);
+    /// How a handler is called that looks at a value here and now. If it has not run, the visit
+    /// counts less.
+    using call = void (*)(listener_base&, const void* value, visitor&);
     /// In its place from the moment that the listener ends.
-    static std::uint64_t ended(listener_base& l, const void*, const visitor&) noexcept {
+    static void ended(listener_base& l, const void*, visitor& v) noexcept {
         l.missed();
-        return 0;
+        v.less += l.counts_;
     }
 
-    listener_base(const type_id& type, pattern by, std::string group, call h = nullptr)
+    /// `counts`: for the publisher. A tap doesn't.
+    listener_base(const type_id& type, pattern by, std::string group, call h = nullptr,
+                  bool counts = true)
         : type_{type},
           pattern_{std::move(by)},
           group_{std::move(group)},
           plain_{h != nullptr},
+          counts_{counts},
           how{h} {}
     listener_base(const listener_base&) = delete;
     listener_base& operator=(const listener_base&) = delete;
@@ -105,20 +108,22 @@ public:
 
     /// Whether its handler only looks at the value, here and now: then `how` says how to call it.
     [[nodiscard]] bool plain() const noexcept { return plain_; }
+    [[nodiscard]] bool is_counted() const noexcept { return counts_; }
     /// A message that was meant for it came when it had ended.
     virtual void missed() noexcept {}
     /// One was refused by its queue.
     virtual void was_refused() noexcept {}
     /// A caller has found it ended, after he took his announcement back (detail/direct_calls.hpp).
     virtual void left() noexcept {}
-    /// Its handler threw what is being handled. True: the publisher is to count it.
-    virtual bool has_thrown(const std::string&) noexcept { return false; }
+    /// Its handler threw what is being handled.
+    virtual void has_thrown(const std::string&) noexcept {}
 
 private:
     const type_id& type_;
     const pattern pattern_;
     const std::string group_;
     const bool plain_;
+    const bool counts_;
 
 public:
     alignas(cache_line) sys::atomic<call> how;  ///< the handler stands behind it

@@ -61,10 +61,16 @@ public:
 
     /// Whether they are all called with the value, here and now (detail/direct.hpp).
     [[nodiscard]] bool plain() const noexcept { return plain_; }
+    /// How many of them count for the publisher.
+    [[nodiscard]] std::uint32_t counting() const noexcept { return counting_; }
     /// Says so, when it is filled.
     void judge() noexcept {
         plain_ = true;
-        for (const listener_base* l : *this) plain_ = plain_ && l->plain();
+        counting_ = 0;
+        for (const listener_base* l : *this) {
+            plain_ = plain_ && l->plain();
+            counting_ += l->is_counted();
+        }
     }
 
     /// `from` with `l` behind the others; a keeper before those that are none.
@@ -100,6 +106,7 @@ public:
 private:
     explicit roster(std::size_t size) noexcept : size_{size} {}
     std::size_t size_;
+    std::uint32_t counting_ = 0;
     bool plain_ = false;
 };
 
@@ -165,6 +172,11 @@ public:
         v.reading.store(found, std::memory_order_release);  // (A), pairs with (B)
         return found;
     }
+    /// The one that it names.
+    [[nodiscard]] static const roster* named_by(const visitor& v) noexcept {
+        return static_cast<const roster*>(
+            v.reading.load(std::memory_order_relaxed));  // its thread's
+    }
     static void leave(visitor& v) noexcept {
         v.reading.store(nullptr, std::memory_order_release);  // (A), pairs with (B)
     }
@@ -189,10 +201,7 @@ public:
         : all_{all}, visit_{all.take()}, who_{r.read(all.by(), visit_)} {}
     /// Goes on with a visit that has found somebody.
     reading(visitors& all, visitor& begun) noexcept
-        : all_{all},
-          visit_{begun},
-          who_{static_cast<const roster*>(begun.reading.load(std::memory_order_relaxed))} {
-    }  // its own thread's
+        : all_{all}, visit_{begun}, who_{route::named_by(begun)} {}
     reading(const reading&) = delete;
     reading& operator=(const reading&) = delete;
     ~reading() {

@@ -50,6 +50,9 @@ public:
         }
     }
     [[nodiscard]] std::uint32_t members() const noexcept { return members_; }
+    [[nodiscard]] std::uint32_t count() const noexcept {
+        return static_cast<std::uint32_t>(std::popcount(members_));
+    }
 
     /// Once: calls f(value, its topic's name, a tracked envelope or null).
     template <class F>
@@ -73,8 +76,7 @@ public:
     void settle(const envelope<T>& e, std::uint64_t done) const noexcept {
         const auto handled = static_cast<std::uint32_t>(done);
         const auto failed = static_cast<std::uint32_t>(done >> 32);
-        const auto all = static_cast<std::uint32_t>(std::popcount(members_));
-        for (std::uint32_t i = 0; i < all; ++i)
+        for (std::uint32_t i = 0; i < count(); ++i)
             e.settle(i < handled            ? outcome::handled
                      : i < handled + failed ? outcome::failed
                                             : outcome::dropped);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include <penstock/bus/detail/block_pool.hpp>
@@ -59,8 +60,8 @@ public:
 
     sys::atomic<const void*> reading{nullptr};
     sys::atomic<const void*> calling{nullptr};
-    const void* queue = nullptr;  ///< the inbox whose callback this is, if any
-    std::size_t dropped = 0;      ///< messages that a send inside this visit had to drop
+    std::uint64_t less =
+        0;  ///< what to take off the count of those called (detail/direct_calls.hpp)
 
 private:
     friend class visitors;
@@ -80,8 +81,14 @@ private:
     visitors* const home_;
     visitor* below_ = nullptr;
     visitor* above_ = nullptr;  // of the same thread, when it was last there; or the next spare one
-    unsigned number_ = 0;
-    bool lent_ = false;        // for one visit
+    std::uint32_t number_ = 0;
+    bool lent_ = false;  // for one visit
+
+public:
+    const void* queue = nullptr;  ///< the inbox whose callback this is, if any
+    std::size_t dropped = 0;      ///< messages that a send inside this visit had to drop
+
+private:
     visitor* next_ = nullptr;  // of the bus, all there are
     sys::atomic<bool> taken_{true};
     block_pool* memory_ = nullptr;

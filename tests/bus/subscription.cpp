@@ -10,6 +10,7 @@
 
 #include <doctest/doctest.h>
 
+#include <penstock/bus/broadcast.hpp>
 #include <penstock/bus/bus.hpp>
 #include <penstock/bus/subscription.hpp>
 #include <penstock/bus/thread_pool.hpp>
@@ -17,6 +18,7 @@
 #include "bus/manual_executor.hpp"
 #include "support/flow.hpp"
 
+using penstock::broadcast_options;
 using penstock::bus;
 using penstock::executor_ref;
 using penstock::overflow;
@@ -112,6 +114,31 @@ TEST_CASE("when a subscription is gone its on_drop has ended") {
     std::jthread publisher{[&] { events.publish("n", 2); }};
     CHECK(busy.waited_for(s));
     CHECK(drops == 2);  // the other one was still queued
+}
+
+TEST_CASE("when a subscription is gone no publisher is still posting to its executor") {
+    struct slow_executor {
+        busy_callback& busy;
+        void post(const penstock::task&) { busy(); }
+    };
+    const auto check = [](auto subscribe) {
+        busy_callback busy;
+        slow_executor pool{busy};
+        bus events;
+        std::optional<subscription> s{subscribe(events, executor_ref{pool})};
+        std::jthread publisher{[&] { events.publish("n", 1); }};
+        CHECK(busy.waited_for(s));
+    };
+    const auto handler = [](int) {};
+    check([&](bus& b, executor_ref on) {
+        return b.subscribe<int>("n", {.executor = on}, handler);
+    });
+    check([&](bus& b, executor_ref on) {
+        return b.subscribe<int>("n", {.group = "g", .executor = on}, handler);
+    });
+    check([&](bus& b, executor_ref on) {
+        return b.subscribe<int>("n", broadcast_options<int>{.executor = on}, handler);
+    });
 }
 
 TEST_CASE("captures are destroyed before the subscription's end returns") {

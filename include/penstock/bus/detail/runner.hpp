@@ -5,8 +5,8 @@
 // A turn handles up to `batch` messages; a task then posts itself again, so that a pool is shared
 // fairly among subscriptions that are never idle.
 //
-// `Member` derives from it and has run(), for one task or one turn of the thread. (A template, so that
-// who only includes it doesn't compile it.)
+// `Member` derives from it and from its gate, and has run(), for one task or one turn of the thread. A
+// publisher who wakes it is behind that gate while he posts: who ends it may end its executor next.
 //
 // Threads   start with the registry's lock held, after joining; one thread, which took the member out,
 //           calls stop_thread and then join_thread or detach_thread; wake by any.
@@ -14,6 +14,7 @@
 
 #include <memory>
 
+#include <penstock/bus/detail/gate.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/core/sync_wait.hpp>
 #include <penstock/core/waiter.hpp>
@@ -36,7 +37,9 @@ public:
             woken_.store(true, std::memory_order_relaxed);  // the bell orders what it finds
             bell_.notify_one();
         } else {
-            runs_on.post([this, alive = self()] { turn(); });
+            const inside here{
+                static_cast<Member&>(*this), nullptr};  // so the executor is still there
+            if (here) runs_on.post([this, alive = self()] { turn(); });
         }
     }
 

@@ -38,11 +38,17 @@ struct line_flow {
     }
     /// Asks for the lines of a slot, for writing.
     static void ask_for([[maybe_unused]] const Slot& s) noexcept {
-#ifdef __GNUC__
-        for (std::size_t at = 0; at < sizeof(Slot); at += cache_line)
-            __builtin_prefetch(reinterpret_cast<const char*>(&s) + at, 1);
-        asm volatile("");  // to g++ a function that only prefetches does nothing: it drops the call
+        for (std::size_t at = 0; at < sizeof(Slot); at += cache_line) {
+            [[maybe_unused]] const char* const line = reinterpret_cast<const char*>(&s) + at;
+#if defined(__x86_64__) && defined(__GNUC__)
+            // To older targets than ask for it the builtin only reads. The first ones take it for nothing.
+            asm volatile("prefetchw %0" ::"m"(*line));
+#elif defined(__GNUC__)
+            __builtin_prefetch(line, 1);
+            asm volatile(
+                "");  // to g++ a function that only prefetches does nothing: it drops the call
 #endif
+        }
     }
 };
 

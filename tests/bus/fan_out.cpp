@@ -175,6 +175,37 @@ TEST_CASE("large messages are shared, small ones copied; both arrive whole, also
     CHECK(all == "a string that is too long to be kept inside of itself");
 }
 
+TEST_CASE("what one queue has copied it has once, also where the next is full or others publish") {
+    serial_executor one, two;
+    bus events;
+    auto t = events.topic<int>("n");
+    std::vector<int> first, second;
+    auto s1 = events.subscribe<int>(
+        "n", {.executor = one, .capacity = 8}, [&](int v) { first.push_back(v); });
+    auto s2 = events.subscribe<int>(
+        "n", {.executor = two, .capacity = 1, .overflow = overflow::reject},
+        [&](int v) { second.push_back(v); });
+    CHECK(t.publish(1).queued() == 2);
+    const auto p = t.publish(2);
+    CHECK(p.queued() == 1);
+    CHECK(p.rejected() == 1);
+    two.run_all();
+    std::jthread{[&] { CHECK(t.publish(3).queued() == 2); }}.join();
+    CHECK(t.publish(4).rejected() == 1);
+    one.run_all();
+    two.run_all();
+    CHECK(t.publish(5).queued() == 2);
+    CHECK(s1.cancel());
+    CHECK(t.try_publish(6).status() == status::full);
+    two.run_all();
+    CHECK(first == std::vector{1, 2, 3, 4});
+    CHECK(second == std::vector{1, 3, 5});
+    CHECK(s1.counts().dropped == 1);
+    CHECK(s2.counts().rejected == 3);
+    balanced(s1);
+    balanced(s2);
+}
+
 TEST_CASE("an executor that refuses the task: the next message tries again") {
     serial_executor loop;
     int reported = 0, handled = 0;

@@ -65,16 +65,16 @@ constexpr void check_message() {
         text || std::is_nothrow_destructible_v<T>, "a message's destructor doesn't throw");
 }
 
-/// To each in its own way.
+/// To each in its own way, but for the first ones that have it.
 template <class T>
 [[gnu::noinline]] published publish_in(const registry& home, visitor& v, const roster* who,
-                                       envelope<T>& e, const patience& p) {
-    published answer;
+                                       envelope<T>& e, const patience& p, copied have_it = {}) {
+    published answer{tally{.queued = have_it.queued}};
     tally& t = answer.tally();
     if (who)
-        for (listener_base* l : *who) {
+        for (listener_base** at = who->begin() + have_it.listeners; at != who->end(); ++at) {
             t.handled +=
-                static_cast<listener<T>*>(l)->deliver(e, p, t, v);  // its type was compared
+                static_cast<listener<T>*>(*at)->deliver(e, p, t, v);  // its type was compared
             if (t.halted) break;
         }
     if (!answer) [[unlikely]] {
@@ -86,34 +86,28 @@ template <class T>
 
 template <class T>
 published publish_as(const publish_options* how, const registry& home, visitor& v,
-                     const roster* who, envelope<T>& e, const patience& p) {
+                     const roster* who, envelope<T>& e, const patience& p, copied have_it = {}) {
     e.use(v.memory());
     return how && how->all_or_none ? publish_whole(home, v, who, e, p)
-                                   : publish_in(home, v, who, e, p);
+                                   : publish_in(home, v, who, e, p, have_it);
 }
 
 /// While a publish waits for room: where nobody ends that, and where it doesn't wait.
 inline const sys::stop_token never_stops{};
 inline constexpr const sys::stop_token* no_waiting = nullptr;
 
-[[nodiscard]] inline published told(std::uint64_t counted) noexcept {
-    return published{tally{.handled = static_cast<std::uint32_t>(counted),
-                           .failed = static_cast<std::uint32_t>(counted >> 32),
-                           .why = status::failed}};
-}
-
 /// Those may listen too who want to keep it. T may be const: then it is copied, else moved.
 template <class T>
 [[gnu::noinline]] published publish_shared(
     const registry& home, visitor& v, const roster* who, T& value, const shared_name& topic,
-    const sys::stop_token* stop, const publish_options* how = nullptr) {
+    const sys::stop_token* stop, const publish_options* how = nullptr, copied have_it = {}) {
     const patience p{stop != no_waiting, stop ? *stop : never_stops};
     if constexpr (std::is_const_v<T>) {
         envelope<std::remove_const_t<T>> e{value, topic};
-        return publish_as(how, home, v, who, e, p);
+        return publish_as(how, home, v, who, e, p, have_it);
     } else {
         envelope<T> e{std::move(value), topic};
-        return publish_as(how, home, v, who, e, p);
+        return publish_as(how, home, v, who, e, p, have_it);
     }
 }
 
@@ -127,11 +121,11 @@ published publish_to(const registry& home, const topic_state& to, envelope<T>& e
 
 template <class T>
 [[gnu::noinline]] published publish_rest(const registry& home, const shared_name& topic,
-                                         visitor* begun, T& value, const sys::stop_token* stop,
+                                         direct_calls begun, T& value, const sys::stop_token* stop,
                                          const publish_options* how) {
-    if (!begun) return refused(home, {});
-    const reading r{home.visits(), *begun};
-    return publish_shared(home, r.visit(), r.who(), value, topic, stop, how);
+    if (!begun.begun) return refused(home, {});
+    const reading r{home.visits(), *begun.begun};
+    return publish_shared(home, r.visit(), r.who(), value, topic, stop, how, begun.so_far());
 }
 /// To those who listen there, as a message of that topic.
 template <class T>
@@ -139,10 +133,10 @@ template <class T>
     const registry& home, const route& to, const shared_name& topic, T& value,
     const sys::stop_token* stop, const publish_options* how = nullptr) {
     if (to.empty()) return refused(home, {});
-    const direct_calls done = call_all(home.visits(), to, &value, *topic);
-    if (done.counted > 0) [[likely]]
-        return told(done.counted);
-    return publish_rest(home, topic, done.begun, value, stop, how);
+    const direct_calls done = call_all(home.visits(), to, &value, *topic, how);
+    if (done.counted > 0 || (done.counted < 0 && !done.begun)) [[likely]]
+        return done.told();
+    return publish_rest(home, topic, done, value, stop, how);
 }
 
 /// Made where it is seen: in the message, or, where it is only looked at, here. If nobody listens,
@@ -156,8 +150,8 @@ published emplace_to(const registry& home, const topic_state& to, const sys::sto
     if (!r.who()) return refused(home, {});
     if (r.who()->plain()) {
         const T here = built<T>(std::forward<Args>(args)...);
-        const auto counted = call_all(home.visits(), v, *r.who(), &here, *to.name);
-        return counted > 0 ? told(counted) : refused(home, {});
+        const auto done = call_all(home.visits(), v, *r.who(), &here, *to.name);
+        return done.counted > 0 ? done.told() : refused(home, {});
     }
     envelope<T> e{std::in_place, v.memory(), to.name, std::forward<Args>(args)...};
     return publish_in(home, v, r.who(), e, {stop != no_waiting, stop ? *stop : never_stops});
@@ -178,8 +172,8 @@ published publish_by_name(registry& home, std::string_view name, T&& value,
             const roster* const who = r.who();
             if (!who || !who->plain())
                 return publish_shared(home, r.visit(), who, seen, known->name, stop);
-            const auto counted = call_all(home.visits(), r.visit(), *who, &seen, *known->name);
-            return counted > 0 ? told(counted) : refused(home, {});
+            const auto done = call_all(home.visits(), r.visit(), *who, &seen, *known->name);
+            return done.counted > 0 ? done.told() : refused(home, {});
         }
     }
     const topic_state& made = home.resolve<value_type>(name);

@@ -70,6 +70,27 @@ public:
         return try_push(std::move(value));
     }
 
+    /// As try_emplace and try_pop, where nobody else is at that side meanwhile (who pushes, reserves or
+    /// closes; who pops or skips): without an exchange. False: ask the other one.
+    template <class... Args>
+    [[nodiscard]] bool try_emplace_alone(Args&&... args) noexcept {
+        static_assert(std::is_nothrow_constructible_v<T, Args...>, "it is built in its slot");
+        Cursor cursor;
+        cell* const mine = turns_.template claim_alone<free>(cursor);
+        if (!mine) return false;
+        mine->value.emplace(std::forward<Args>(args)...);
+        turns::publish(*mine, cursor);
+        return true;
+    }
+    [[nodiscard]] bool try_pop_alone(T& value) noexcept {
+        Cursor cursor;
+        cell* const mine = turns_.template claim_alone<filled>(cursor);
+        if (!mine) return false;
+        mine->value.take_into(value);
+        turns_.release(*mine, cursor);
+        return true;
+    }
+
     /// Takes from `first` on as many of `n` as there is room for, next to each other; returns how
     /// many. Elements are constructed from *first: pass std::make_move_iterator(first) to move.
     template <class Iterator>

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include <penstock/bus/detail/crowd.hpp>
+#include <penstock/bus/detail/lone_side.hpp>
 #include <penstock/bus/detail/turn.hpp>
 
 #include "../program.hpp"
@@ -34,6 +35,23 @@ struct emptied {
             while (take()) {
             }
         } while (turn.goes_on([this] { return take(); }));
+    }
+};
+
+/// A cursor that the first user moves by plain stores, and the others by exchanges.
+struct cursor {
+    detail::lone_side side;
+    sys::atomic<int> end{0};
+
+    int claim(const void* me) {
+        if (!side.enter(me)) {
+            side.end();
+            return end.fetch_add(1, std::memory_order_relaxed);
+        }
+        const int mine = end.load(std::memory_order_relaxed);
+        end.store(mine + 1, std::memory_order_relaxed);
+        side.leave();
+        return mine;
     }
 };
 
@@ -89,6 +107,38 @@ MODEL_PROGRAM("fan_out: a task that could not be posted leaves its message to th
             saw = q.in.load(std::memory_order_relaxed) == 2;
         });
     MODEL_CHECK(!both || saw);
+}
+
+MODEL_PROGRAM("fan_out: of two who claim, no one takes what the other has",
+              {.barriers = model::barriers::both}) {
+    cursor c;
+    int a1 = -1, a2 = -1, b = -1;
+    model::threads([&] { a1 = c.claim(&a1), a2 = c.claim(&a1); }, [&] { b = c.claim(&b); });
+    MODEL_CHECK(a1 < a2 && a1 != b && a2 != b);
+    MODEL_CHECK(c.end.load(std::memory_order_relaxed) == 3);
+}
+
+MODEL_PROGRAM("fan_out: nor of three, where the first is still inside when two others come",
+              {.barriers = model::barriers::both}) {
+    cursor c;
+    int first = c.claim(&first), a = -1, b = -1, d = -1;
+    model::threads(
+        [&] { a = c.claim(&first); }, [&] { b = c.claim(&b); }, [&] { d = c.claim(&d); });
+    MODEL_CHECK(a != b && a != d && b != d);
+    MODEL_CHECK(c.end.load(std::memory_order_relaxed) == 4);
+}
+
+MODEL_PROGRAM("fan_out: a side that was ended stays so, and what was done alone is seen",
+              {.barriers = model::barriers::both}) {
+    cursor c;
+    model::threads([&] { (void)c.claim(&c); },
+                   [&] {
+                       c.side.end();
+                       const int then = c.end.load(std::memory_order_relaxed);
+                       (void)c.end.fetch_or(16, std::memory_order_relaxed);  // as a close does
+                       MODEL_CHECK(then == 0 || then == 1);
+                   });
+    MODEL_CHECK(c.end.load(std::memory_order_relaxed) == 17);
 }
 
 MODEL_PROGRAM("fan_out: a member is made before it is called", {}) {

@@ -10,12 +10,11 @@
 //
 // Who was a member when a message was published gets it (detail/crowd.hpp). Is a crowd's last bit used,
 // who comes next gets a queue of his own. For a member that has left, what is queued counts as
-// dropped. At most one task empties the queue (detail/turn.hpp). When it has caught up with
-// publishers that are at it, it lingers for as long as going idle would cost (7 us): they get ahead,
-// lines move in blocks, and nobody is woken. Not on one CPU.
+// dropped. At most one task empties the queue (detail/turn.hpp), and lingers before it goes idle
+// (detail/linger.hpp).
 //
-// Cost      Above the channel's: two loads. No allocation, and for small messages no line that
-//           publisher and handler share but the queue's own.
+// Cost      One publisher copies small messages without an exchange (detail/lone_ring.hpp). No
+//           allocation, and no line that publisher and handler share but the queue's own.
 // Capacity  A message counts as queued until its first handler begins.
 // Threads   deliver by any number; join under the registry's lock.
 // Order     The queue's, for each member; members in the order in which they came.
@@ -24,7 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +33,7 @@
 #include <penstock/bus/detail/direct_calls.hpp>
 #include <penstock/bus/detail/fan.hpp>
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/linger.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/registry.hpp>
 #include <penstock/bus/detail/slip.hpp>
@@ -56,7 +55,7 @@ class fan_out final
       private gate {
 public:
     fan_out(const std::shared_ptr<registry>& home, pattern by, const subscribe_options<T>& o)
-        : listener<T>{type_of<T>, std::move(by), {}},
+        : listener<T>{type_of<T>, std::move(by), {}, is_copied<T> ? &copy_in : nullptr, true, true},
           gate{home->visits()},
           owner_{home},
           home_{*home},
@@ -134,10 +133,22 @@ public:
     }
 
 private:
-    static constexpr int batch = 64, busy = 8;
+    static constexpr int batch = 64;
 
     [[nodiscard]] bool at_rest() const {
         return gate::closed() || (pipe_.size_approx() == 0 && turn_.over());
+    }
+
+    /// As listener_base::call of one that copies.
+    static void copy_in(listener_base& l, const void* value, visitor&) {
+        auto& me = static_cast<fan_out&>(l);
+        const auto& what = *static_cast<const listener_base::copied*>(value);
+        const auto to = me.crowd_.now();
+        if (to.who() == 0 ||
+            !me.pipe_.copy_in(*static_cast<const T*>(what.value), *what.topic, to.who()))
+            return;
+        me.wake_if_idle(*what.topic);
+        what.members = to.count();
     }
 
     void refused(status why, tally& t) noexcept {
@@ -208,42 +219,31 @@ private:
     bool hand_out(visitor& v) {
         listener_base* to[crowd::places + 1];
         crowd::bits known = 0;
-        std::optional<slip<T>> s;
-        for (int n = 0; next(s); s.reset()) {
-            ++streak_;
-            if (s->members() != known || n == 0) crowd_.list(known = s->members(), to);
-            hand<Handshake>(v, *s, to);
+        slip<T> s;
+        for (int n = 0; next(s);) {
+            linger_.one_more();
+            if (s.members() != known || n == 0) crowd_.list(known = s.members(), to);
+            s.open([&](const T& value, const std::string& topic, const envelope<T>* tracked) {
+                if (!*to) return;  // it came in when all had left
+                const auto done = s.count() - call_each(Handshake{}, v, to, &value, topic);
+                if (tracked) [[unlikely]]
+                    s.settle(*tracked, done);
+            });
             if (++n == batch) return true;
         }
         return false;
     }
-    template <class Handshake>
-    void hand(visitor& v, const slip<T>& s, listener_base* const* to) {
-        s.open([&](const T& value, const std::string& topic, const envelope<T>* tracked) {
-            if (!*to) return;  // it came in when all had left
-            const auto done = s.count() - call_each(Handshake{}, v, to, &value, topic);
-            if (tracked) [[unlikely]]
-                s.settle(*tracked, done);
-        });
-    }
     /// The next message; false: the task is over, idle from now on.
-    bool next(std::optional<slip<T>>& s) {
+    bool next(slip<T>& s) {
         const auto found = [&] { return pipe_.take(s); };
-        if (found()) [[likely]]
-            return true;
-        if (streak_ >= busy && lingers_)
-            for (int i = 0; i < 8; ++i) {
-                for (int k = 0; k < 32; ++k) sys::pause();
-                if (found()) return true;
-            }
-        streak_ = 0;
-        if (turn_.goes_on(found)) return true;
+        if (found() || linger_.until(found) || turn_.goes_on(found)) return true;
         rest_.notify_all();
         return false;
     }
 
     /// By who left last, also while a task runs: what is queued is dropped.
     void forget_rest() {
+        pipe_.close();  // who has taken the last one out may not have got there yet
         while (auto s = pipe_.receive()) {  // closed: it ends
             crowd_.each(s->members(), [](listener_base& m) { m.missed(); });
             s->open([&](const T&, const std::string&, const envelope<T>* tracked) {
@@ -291,8 +291,7 @@ private:
     crowd crowd_;
     alignas(cache_line) turn turn_;
     waiter rest_;
-    alignas(cache_line) std::uint32_t streak_ = 0;  // by the task
-    const bool lingers_ = sys::usable_cpus() > 1;
+    alignas(cache_line) linger linger_;  // by the task
     slip_queue<T> pipe_;
 };
 

@@ -49,6 +49,12 @@ public:
     /// How a handler is called that looks at a value here and now. If it has not run, the visit
     /// counts less.
     using call = void (*)(listener_base&, const void* value, visitor&);
+    /// What a queue that copies is called with, as the value.
+    struct copied {
+        const void* value;
+        const std::string* topic;
+        mutable std::uint32_t members = 0;  ///< its answer: who are to have it; none: it is not in
+    };
     /// In its place from the moment that the listener ends.
     static void ended(listener_base& l, const void*, visitor& v) noexcept {
         l.missed();
@@ -57,11 +63,12 @@ public:
 
     /// `counts`: for the publisher. A tap doesn't.
     listener_base(const type_id& type, pattern by, std::string group, call h = nullptr,
-                  bool counts = true)
+                  bool counts = true, bool copies = false)
         : type_{type},
           pattern_{std::move(by)},
           group_{std::move(group)},
-          plain_{h != nullptr},
+          plain_{h && !copies},
+          copies_{h && copies},
           counts_{counts},
           how{h} {}
     listener_base(const listener_base&) = delete;
@@ -109,6 +116,9 @@ public:
     /// Whether its handler only looks at the value, here and now: then `how` says how to call it.
     [[nodiscard]] bool plain() const noexcept { return plain_; }
     [[nodiscard]] bool is_counted() const noexcept { return counts_; }
+    /// Whether it is a queue that copies the value: then `how` does it. What has not got in so is
+    /// delivered.
+    [[nodiscard]] bool copies() const noexcept { return copies_; }
     /// A message that was meant for it came when it had ended.
     virtual void missed() noexcept {}
     /// One was refused by its queue.
@@ -122,7 +132,7 @@ private:
     const type_id& type_;
     const pattern pattern_;
     const std::string group_;
-    const bool plain_;
+    const bool plain_, copies_;
     const bool counts_;
 
 public:

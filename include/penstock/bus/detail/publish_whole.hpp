@@ -21,15 +21,6 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-/// Of a topic's handle: what a publish through it means.
-struct publish_options {
-    publish_options(bool m, bool all, const topic_state* t) noexcept
-        : mandatory{m}, all_or_none{all}, unrouted{t} {}
-    bool mandatory;
-    bool all_or_none;
-    const topic_state* unrouted;
-};
-
 /// Nobody got it: why.
 [[nodiscard, gnu::noinline, gnu::cold]] inline published refused(const registry& home, tally t) {
     if (published{t}.matched() == 0 && home.closed()) t.why = status::closed;

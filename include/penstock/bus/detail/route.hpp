@@ -63,12 +63,15 @@ public:
     [[nodiscard]] bool plain() const noexcept { return plain_; }
     /// How many of them count for the publisher.
     [[nodiscard]] std::uint32_t counting() const noexcept { return counting_; }
+    /// Whether all are queues that take a copy (detail/fan_out.hpp).
+    [[nodiscard]] bool copies() const noexcept { return copies_; }
     /// Says so, when it is filled.
     void judge() noexcept {
-        plain_ = true;
+        plain_ = copies_ = true;
         counting_ = 0;
         for (const listener_base* l : *this) {
             plain_ = plain_ && l->plain();
+            copies_ = copies_ && l->copies();
             counting_ += l->is_counted();
         }
     }
@@ -107,7 +110,7 @@ private:
     explicit roster(std::size_t size) noexcept : size_{size} {}
     std::size_t size_;
     std::uint32_t counting_ = 0;
-    bool plain_ = false;
+    bool plain_ = false, copies_ = false;
 };
 
 /// What stood in a route, and whether a visit has ever found it.

@@ -40,25 +40,29 @@ class slip : private slip_value<T> {
 public:
     slip() = default;
     /// For those members, a bit each. Throws what sharing does.
-    slip(envelope<T>& e, std::uint32_t to) : members_{to}, shares_{0} {
+    slip(envelope<T>& e, std::uint32_t to) : to_{to} {
         if (is_copied<T> && !e.is_tracked()) {
             this->copy(e.view());
             from_ = &e.topic();
         } else {
             from_ = e.keep();
-            shares_ = 1;
+            to_ |= is_share;
         }
     }
-    [[nodiscard]] std::uint32_t members() const noexcept { return members_; }
+    slip(const T& value, const std::string& topic, std::uint32_t to) noexcept
+        : from_{&topic}, to_{to} {
+        this->copy(value);
+    }
+    [[nodiscard]] std::uint32_t members() const noexcept { return static_cast<std::uint32_t>(to_); }
     [[nodiscard]] std::uint32_t count() const noexcept {
-        return static_cast<std::uint32_t>(std::popcount(members_));
+        return static_cast<std::uint32_t>(std::popcount(members()));
     }
 
     /// Once: calls f(value, its topic's name, a tracked envelope or null).
     template <class F>
     void open(F&& f) const {
         if constexpr (is_copied<T>) {
-            if (!shares_) [[likely]] {
+            if (to_ < is_share) [[likely]] {
                 const T& value = *std::launder(reinterpret_cast<const T*>(this->bytes));
                 return f(value, *static_cast<const std::string*>(from_),
                          static_cast<const envelope<T>*>(nullptr));
@@ -83,9 +87,11 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t is_share = std::uint64_t{1} << 32;  // above the members' bits
+
     const void* from_;  // the topic's name, which lasts as long as the registry; or a share
-    std::uint32_t members_;
-    std::uint32_t shares_;
+    std::uint64_t
+        to_;  // one word, so that it is copied as it was written: see benchmarks/README.md
 };
 
 }  // namespace detail

@@ -8,11 +8,11 @@
 #include <cstddef>
 #include <memory>
 #include <new>
-#include <optional>
 #include <utility>
 
 #include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/detail/crowd.hpp>
+#include <penstock/bus/detail/lone_ring.hpp>
 #include <penstock/bus/detail/slip.hpp>
 #include <penstock/channel/ends.hpp>
 
@@ -20,14 +20,19 @@ namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
 template <class T>
-class slip_queue : public channel<slip<T>> {
-    using base = channel<slip<T>>;
+class slip_queue : public channel<slip<T>, lone_ring<slip<T>>> {
+    using base = channel<slip<T>, lone_ring<slip<T>>>;
 
 public:
     explicit slip_queue(std::size_t capacity)
         : base{channel_options<slip<T>>{.capacity = capacity}} {}
 
-    bool take(std::optional<slip<T>>& empty) { return core().take_into(empty); }
+    bool take(slip<T>& target) { return core().take_into(target); }
+
+    /// False: full, or closed.
+    bool copy_in(const T& value, const std::string& topic, std::uint32_t to) noexcept {
+        return core().try_emplace(value, topic, to);
+    }
 
     /// A place, if there is room: ok, full, closed.
     status hold(held& h) {

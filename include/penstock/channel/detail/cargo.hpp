@@ -52,6 +52,10 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return intake_.push_n(first, n);
     }
+    template <class... Args>
+    bool emplace(Args&&... args) {
+        return intake_.emplace(std::forward<Args>(args)...);
+    }
     /// A place for an element that comes later (detail/place.hpp).
     auto reserve() {
         auto slot = intake_.reserve();
@@ -75,6 +79,7 @@ public:
         return gaps_.load(std::memory_order_relaxed);  // acquired by the pop
     }
     bool pop_into(std::optional<T>& empty) { return intake_.pop_into(empty); }
+    bool pop_into(T& target) { return intake_.pop_into(target); }
 
     /// What goes for the sake of another.
     struct replaced {

@@ -24,7 +24,7 @@ class conduit : public reservoir<T, Storage> {
 
 public:
     using base::base, base::closed, base::drained, base::receivable, base::sendable, base::take,
-        base::take_into, base::try_put;
+        base::take_into, base::try_emplace, base::try_put;
     using typename base::pass;
 
     status put(T&& value, const deadline& until, const sys::stop_token& stop) {

@@ -50,10 +50,16 @@ public:
     std::size_t push_n(Iterator first, std::size_t n) {
         return push_some(storage_, first, n);
     }
+    /// Where the storage builds elements in their slots.
+    template <class... Args>
+    bool emplace(Args&&... args) {
+        return storage_.try_emplace(std::forward<Args>(args)...);
+    }
     /// A place for one that is pushed later, if the storage can keep one.
     auto reserve() { return storage_.reserve(); }
     bool skip_abandoned() { return storage_.skip_abandoned(); }
     bool pop_into(std::optional<value_type>& empty) { return pop_one(storage_, empty); }
+    bool pop_into(value_type& target) { return storage_.try_pop(target); }
     template <class Iterator>
     std::size_t pop_n(Iterator out, std::size_t n) {
         return pop_some(storage_, out, n);

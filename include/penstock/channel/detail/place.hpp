@@ -18,10 +18,10 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-template <class Reservoir, class Storage>
+template <class Reservoir, class Slot>
 class [[nodiscard]] place {
 public:
-    place(Reservoir& in, reservation<Storage>&& slot) noexcept : in_{&in}, slot_{std::move(slot)} {}
+    place(Reservoir& in, Slot&& slot) noexcept : in_{&in}, slot_{std::move(slot)} {}
     place(place&&) noexcept = default;
     ~place() {
         if (!slot_) return;
@@ -33,7 +33,7 @@ public:
     /// False: there is no room, or the channel is closed.
     explicit operator bool() const noexcept { return static_cast<bool>(slot_); }
 
-    void put(typename Storage::value_type&& value) noexcept {
+    void put(typename Slot::value_type&& value) noexcept {
         slot_.emplace(std::move(value));
         slot_.commit();
         in_->place_filled();
@@ -41,7 +41,7 @@ public:
 
 private:
     Reservoir* in_;
-    reservation<Storage> slot_;
+    Slot slot_;
 };
 
 }  // namespace detail

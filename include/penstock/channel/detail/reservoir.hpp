@@ -88,19 +88,26 @@ public:
         return answer;
     }
 
+    template <class... Args>
+    bool try_emplace(Args&&... args) {  // built in its slot; false: try_put says why
+        const bool done = cargo_.emplace(std::forward<Args>(args)...);
+        if (done) receivers_.notify_one();
+        return done;
+    }
     std::optional<T> take() {
         std::optional<T> value;
         take_into(value);
         return value;
     }
-    bool take_into(std::optional<T>& empty) {
-        const bool found = cargo_.pop_into(empty);
+    template <class Target>
+    bool take_into(Target& target) {  // an empty optional, or a T to assign to
+        const bool found = cargo_.pop_into(target);
         if (found || cargo_.has_gaps()) made_room(1);  // it may have stepped over one
         return found;
     }
 
     /// A place for an element that comes later (detail/place.hpp).
-    [[nodiscard]] place<reservoir, Storage> reserve() { return {*this, cargo_.reserve()}; }
+    [[nodiscard]] auto reserve() { return place{*this, cargo_.reserve()}; }
     void place_filled() { told(status::ok); }
     void place_goes() noexcept { cargo_.will_have_gaps(); }
     void place_gone() noexcept {

@@ -33,6 +33,7 @@
 #include <penstock/queue/detail/catch_up.hpp>
 #include <penstock/queue/detail/cells.hpp>
 #include <penstock/queue/detail/lap_cursor.hpp>
+#include <penstock/queue/detail/line_flow.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
@@ -82,6 +83,22 @@ public:
             sys::pause();  // lets the winner have the line
         }
         return claim<Turn>(1, cursor) == 0 ? nullptr : &at(cursor);
+    }
+
+    /// As claim_one, where nobody else moves that end meanwhile: no exchange, and he knows which lines
+    /// to ask for ahead. Null: ask claim_one.
+    template <Cursor Turn>
+    [[gnu::always_inline]] cell* claim_alone(Cursor& cursor) noexcept {
+        side& mine = Turn == free ? producers_ : consumers_;
+        cursor = mine.end.load(std::memory_order_relaxed);  // who moved it last was before us
+        cell& found = at(cursor);
+        const Cursor stamp = found.stamp.load(std::memory_order_acquire);  // (C) (R)
+        if (stamp != static_cast<Cursor>(cursor + Turn)) return nullptr;   // as of a closed end
+        if (mine.ahead == 0) [[unlikely]]
+            mine.ahead = ask_for_all<Turn>(cursor);
+        if (--mine.ahead >= flow::ahead) ask_for(cursor, flow::ahead);
+        mine.end.store(next(cursor), std::memory_order_relaxed);  // carries no data
+        return &found;
     }
 
     /// Claims up to `wanted` neighbouring slots whose stamp is their cursor + Turn, by moving `end`
@@ -184,7 +201,22 @@ private:
     struct side {
         sys::atomic<Cursor> end{0};  // producers': the tail; consumers': the head
         catch_up<Cursor, 4> pace;
+        std::size_t ahead = 0;  // slots until who is alone looks again: they are ready, or few
     };
+    using flow = line_flow<cell>;
+
+    void ask_for(Cursor from, std::size_t n) const noexcept {
+        const std::size_t i = cursors_.index(from) + n;
+        flow::ask_for(cells_[i < capacity() ? i : i - capacity()]);
+    }
+    /// For the first lines of those that are ready. Returns after how many slots to look again: who is
+    /// close behind the other side doesn't take its line for each.
+    template <Cursor Turn>
+    [[gnu::noinline]] std::size_t ask_for_all(Cursor from) const noexcept {
+        const std::size_t n = ready<Turn>(from);
+        for (std::size_t i = 1; i < n && i < flow::ahead && i < capacity(); ++i) ask_for(from, i);
+        return n > flow::ahead ? n : flow::ahead;
+    }
 
     /// The slot at `head` is abandoned: moves past it, or sees where the head has got to.
     bool step_over(Cursor& head) noexcept {

@@ -290,7 +290,7 @@ public:
     double scan() {
         penstock::os::directory dir{{}, path()};
         auto s = std::make_shared<penstock::segment>();
-        verify(!s->open(dir, 2, {.number = 0}, false), "no segment 2");
+        verify(!s->open(dir, 1, {.number = 0}, false), "no segment 1");
         const double start = now_ns();
         penstock::scanner walk{s};
         std::size_t n = 0;

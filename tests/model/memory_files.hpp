@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Files in the program's own memory, so that a journal can be run thousands of times, and at the same
-// addresses each time. A mapping is the file itself. Nothing fails, nothing is lost; time and chance
-// stand still.
+// addresses each time. A mapping is the file itself. Nothing fails but a lock that another opening holds,
+// nothing is lost; time and chance stand still.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 namespace model {
 
-class memory_files final : public penstock::os::file_system {
+class memory_files : public penstock::os::file_system {
 public:
     static constexpr std::size_t room = 64 * 1024;  // of a file
 
@@ -29,10 +29,10 @@ public:
         } else if ((flags & O_EXCL) != 0) {
             return -EEXIST;
         }
-        open_.push_back(f);
+        open_.push_back({f});
         return static_cast<int>(open_.size() - 1);
     }
-    void close(int) noexcept override {}
+    void close(int fd) noexcept override { (void)lock(fd, unlocked); }  // mappings live on
     std::int64_t size(int fd) override { return static_cast<std::int64_t>(at(fd).size); }
     std::ptrdiff_t read_at(int fd, void* to, std::size_t n, std::uint64_t from) override {
         content& f = at(fd);
@@ -52,7 +52,9 @@ public:
     int allocate(int, std::uint64_t) override { return 0; }
     int sync(int) override { return 0; }
     int sync_data(int) override { return 0; }
-    int lock(int, bool) override { return 0; }
+    int lock(int fd, bool shared) override {
+        return lock(fd, shared ? locked_by_some : locked_by_one) ? 0 : -EAGAIN;
+    }
     int rename(const char* from, const char* to) override {
         files_[to] = files_[from];
         files_.erase(from);
@@ -77,14 +79,32 @@ public:
     std::uint64_t random() override { return ++drawn_ * 0x9e3779b97f4a7c15u; }
 
 private:
+    enum held : unsigned char { unlocked, locked_by_some, locked_by_one };
     struct content {
         std::unique_ptr<std::byte[]> bytes = std::make_unique<std::byte[]>(room);
         std::size_t size = 0;
+        int some = 0;  // of the locks on it
+        int one = 0;
     };
-    content& at(int fd) { return *open_[static_cast<std::size_t>(fd)]; }
+    struct opening {
+        std::shared_ptr<content> file;
+        held has = unlocked;
+    };
+    content& at(int fd) { return *open_[static_cast<std::size_t>(fd)].file; }
+
+    bool lock(int fd, held wanted) noexcept {
+        opening& o = open_[static_cast<std::size_t>(fd)];
+        content& f = *o.file;
+        const int some = f.some - (o.has == locked_by_some), one = f.one - (o.has == locked_by_one);
+        if ((wanted == locked_by_one && some > 0) || (wanted != unlocked && one > 0)) return false;
+        f.some = some + (wanted == locked_by_some);
+        f.one = one + (wanted == locked_by_one);
+        o.has = wanted;
+        return true;
+    }
 
     std::map<std::string, std::shared_ptr<content>> files_;
-    std::vector<std::shared_ptr<content>> open_;
+    std::vector<opening> open_;
     std::uint64_t drawn_ = 0;
 };
 

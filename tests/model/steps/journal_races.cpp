@@ -4,11 +4,15 @@
 // step, by a seed, and the disk (crash/disk.hpp) remembers what was not synced. At some of its steps it is
 // asked what a kill or a power loss would leave, and all that is opened and compared afterwards.
 //
+// The same with a sync that fails in the middle: from then on every answer is `failed`, what had been
+// promised stays so, and the next process writes again what may not be on disk.
+//
 // What must be there: the work of each thread up to some action, at least as many as were promised to it;
 // of all that is in the journal a prefix by offset; transactions whole or absent; and only accepted
 // messages may be trimmed.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -16,6 +20,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -172,14 +177,21 @@ found look(disk& files) {
 
 class race {
 public:
-    race(const image& from, crash::sync policy, std::uint64_t seed)
-        : files_{from, 7}, policy_{policy}, random_{seed}, seed_{seed} {
+    /// `fails`: so many syncs go well, and the next one doesn't.
+    race(const image& from, crash::sync policy, std::uint64_t seed, std::uint64_t fails = never)
+        : files_{from, 7}, policy_{policy}, random_{seed}, seed_{seed}, fails_{fails} {
         disk copy{from, 7, false};
         before_ = look(copy);
         next_ = 1000;
     }
 
+    static constexpr std::uint64_t never = ~std::uint64_t{0};
+    [[nodiscard]] bool failed() const { return syncs_ > fails_; }
+
     std::string run(std::size_t points_in_hundred, tally& counts) {
+        files_.refuse = [&](const char* call) {
+            return racing_ && std::string_view{call} == "sync" && syncs_++ == fails_ ? EIO : 0;
+        };
         std::size_t points = 0;
         files_.on_step = [&](const char* step) {
             if (!racing_ || random_() % 100 >= points_in_hundred) return;
@@ -189,14 +201,23 @@ public:
         const auto result = model::shuffle(
             [&] { body(); }, static_cast<unsigned>(seed_), {.steps = 200'000, .repeats = 200'000});
         files_.on_step = nullptr;
+        files_.refuse = nullptr;
         counts.points += points;
         if (!result.ok) return "the race: " + result.text.substr(0, 2000);
         racing_ = true;
+        const std::size_t last = kept_.size();
         keep("the end");
         disk whole{files_.after_kill(), 7, false};
         for (const found& f : {before_, look(whole)})
             for (const auto& m : f.messages)
                 for (const auto& [offset, id] : m) offset_of_[id] = offset;
+        if (failed()) {
+            // What the next process finds is on disk when it says so, whatever the failed sync has lost.
+            const auto next = files_.next_process();
+            (void)look(*next);
+            kept_.push_back(
+                {next->only_synced(), 8, kept_[last].least, "a failed sync and a start"});
+        }
         for (snapshot& s : kept_) {
             ++counts.states;
             disk left{std::move(s.left), s.boot, false};
@@ -258,7 +279,7 @@ private:
                     .sent[0]
                     .second;
             const std::string m = message(id, 3000);
-            end(sender, orders.send(m), books);
+            if (!end(sender, orders.send(m), books)) return;
         }
     }
     void transact(journal& books, durable_group<std::string>& billing,
@@ -266,7 +287,7 @@ private:
         for (int n = 0; n < 4; ++n) {
             auto d = billing.try_receive();
             if (!d) {
-                MODEL_CHECK(d.status() == status::empty);
+                MODEL_CHECK(d.status() == status::empty || failed());
                 continue;
             }
             const auto id = id_of(*d);
@@ -275,42 +296,45 @@ private:
                 to.sent = {{1, ++next_}, {1, ++next_}};
             });
             const std::string a = message(u.sent[0].second, 700), b = message(u.sent[1].second, 10);
-            end(worker, books.transact([&](auto& t) {
+            const status s = books.transact([&](auto& t) {
                 t.send(invoices, a);
                 t.accept(d);
                 t.send(invoices, b);
-            }),
-                books);
+            });
+            if (!end(worker, s, books)) return;
         }
     }
     void accept_and_seek(journal& books, durable_group<std::string>& again) {
         for (int n = 0; n < 7; ++n) {
             if (n == 5) {
                 begin(reader, books, [](unit& u) { u.sought = 2; });
-                end(reader, again.seek(seek_to::begin), books);
+                if (!end(reader, again.seek(seek_to::begin), books)) return;
             }
             // Steps for others: what is not synced is done in a few.
             for (int wait = policy_ == crash::sync::every_append ? 0 : 60; wait > 0; --wait)
                 (void)books.appended();
             auto d = again.try_receive();
             if (!d) {
-                MODEL_CHECK(d.status() == status::empty);
+                MODEL_CHECK(d.status() == status::empty || failed());
                 continue;
             }
             const auto id = id_of(*d);
             if (n == 5) stays_ = id;  // what the seek went back to is needed from now on
             begin(reader, books, [&](unit& u) { u.accepted = {{2, id}}; });
-            end(reader, d.accept(), books);
+            if (!end(reader, d.accept(), books)) return;
         }
     }
     void keep_house(journal& books) {
         for (int n = 0; n < 5; ++n) {
-            if (n % 2 == 0) MODEL_CHECK(books.trim());
-            MODEL_CHECK(books.trim());
-            if (n % 2 == 1) MODEL_CHECK(books.maintain());
+            if (n % 2 == 0) MODEL_CHECK(books.trim() || failed());
+            MODEL_CHECK(books.trim() || failed());
+            if (n % 2 == 1) MODEL_CHECK(books.maintain() || failed());
             promises returned{};
             for (std::size_t i = 0; i < lanes; ++i) returned[i] = lanes_[i].returned;
-            MODEL_CHECK(books.sync());
+            if (!books.sync()) {
+                MODEL_CHECK(failed());
+                return;
+            }
             for (std::size_t i = 0; i < lanes; ++i)
                 lanes_[i].promised = std::max(lanes_[i].promised, returned[i]);
         }
@@ -325,8 +349,10 @@ private:
         f(lanes_[l].units.back());
         return lanes_[l].units.back();
     }
-    void end(lane l, status s, journal& books) {
-        MODEL_CHECK(s == status::ok);
+    /// False: it failed, and may be there or not.
+    bool end(lane l, status s, journal& books) {
+        MODEL_CHECK(s == status::ok || (s == status::failed && failed()));
+        if (!s) return false;
         lane_history& mine = lanes_[l];
         mine.units.back().end = books.appended();
         const std::uint64_t synced = books.synced();
@@ -336,6 +362,7 @@ private:
         if (policy_ == crash::sync::every_append) mine.promised = mine.returned;
         const outside here;
         files_.step("returned");
+        return true;
     }
 
     /// Empty when some number of each thread's actions, at least those promised, makes what is there.
@@ -418,6 +445,8 @@ private:
     const crash::sync policy_;
     std::mt19937_64 random_;
     const std::uint64_t seed_;
+    const std::uint64_t fails_;
+    std::uint64_t syncs_ = 0;
     std::uint64_t next_ = 0;
     std::uint64_t stays_ = 0;
     bool racing_ = false;
@@ -441,13 +470,17 @@ image prepared() {
     return files.after_kill();
 }
 
+std::uint64_t rounds_of(std::uint64_t with_effort, std::uint64_t usual) {
+    const char* const effort = std::getenv("PENSTOCK_CRASH_EFFORT");
+    return effort ? with_effort * std::strtoull(effort, nullptr, 10) : usual;
+}
+
 }  // namespace
 
 TEST_CASE(
     "roll, recycle, trim, seek, sync and transact against each other, a crash in between each") {
-    const char* const effort = std::getenv("PENSTOCK_CRASH_EFFORT");
     model::words_in_memory = true;
-    const std::uint64_t rounds = effort ? 400 * std::strtoull(effort, nullptr, 10) : 40;
+    const std::uint64_t rounds = rounds_of(400, 40);
     const image from = prepared();
     tally counts;
     std::string trouble;
@@ -465,4 +498,28 @@ TEST_CASE(
     CHECK(counts.states > rounds * 20);
     MESSAGE("races, seeds 1 to " << seed - 1 << ": " << counts.points << " points, "
                                  << counts.states << " states, violations " << counts.violations);
+}
+
+TEST_CASE(
+    "the same races with a sync that fails: all answers fail from then on, no promise is broken") {
+    model::words_in_memory = true;
+    const std::uint64_t rounds = rounds_of(100, 20);
+    const image from = prepared();
+    tally counts;
+    std::string trouble;
+    std::uint64_t failures = 0;
+    for (std::uint64_t seed = 1; seed <= rounds && trouble.empty(); ++seed) {
+        for (const crash::sync policy : {crash::sync::every_append, crash::sync::process_crash}) {
+            race r{from, policy, seed, seed % 10};
+            trouble = r.run(20, counts);
+            failures += r.failed() ? 1 : 0;
+            if (!trouble.empty()) break;
+        }
+    }
+    INFO(trouble << counts.first);
+    CHECK(trouble.empty());
+    CHECK(counts.violations == 0);
+    CHECK(failures > rounds);
+    MESSAGE("races with a failed sync: " << counts.points << " points, " << counts.states
+                                         << " states, violations " << counts.violations);
 }

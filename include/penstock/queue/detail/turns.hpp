@@ -207,7 +207,7 @@ private:
 
     void ask_for(Cursor from, std::size_t n) const noexcept {
         const std::size_t i = cursors_.index(from) + n;
-        flow::ask_for(cells_[i < capacity() ? i : i - capacity()]);
+        flow::ask_to_write(cells_[i < capacity() ? i : i - capacity()]);
     }
     /// For the first lines of those that are ready. Returns after how many slots to look again: who is
     /// close behind the other side doesn't take its line for each.

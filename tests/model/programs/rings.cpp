@@ -462,6 +462,21 @@ MODEL_PROGRAM("mpmc_ring: a reserved element is built in place and seen whole", 
     while (auto x = ring.try_pop()) got.add(x->value());
     MODEL_CHECK(got.values().size() == 1);
 }
+MODEL_PROGRAM("mpmc_ring: alone at both sides, built before used and gone before reused", {}) {
+    penstock::mpmc_ring<int> ring{1};
+    int got = 0;
+    model::threads(
+        [&] {
+            MODEL_CHECK(ring.try_emplace_alone(1));
+            (void)ring.try_emplace_alone(2);
+        },
+        [&] {
+            int x = 0;
+            if (ring.try_pop_alone(x)) got = x;
+        });
+    MODEL_CHECK(got == 0 || got == 1);
+}
+
 MODEL_PROGRAM("mpmc_ring: destruction finds what is left", {}) {
     model::census live;
     {

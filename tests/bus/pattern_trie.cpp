@@ -36,7 +36,7 @@ std::string random_words(std::mt19937& random, std::size_t most,
 
 std::vector<const listener_base*> found(pattern_trie& trie, const std::string& name) {
     std::vector<const listener_base*> all;
-    trie.match(name, [&](const listener_base& l) { all.push_back(&l); });
+    trie.match(name, [&](const penstock::detail::ranked& l) { all.push_back(&*l); });
     std::sort(all.begin(), all.end());
     return all;
 }

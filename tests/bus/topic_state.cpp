@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <penstock/bus/detail/topic_lists.hpp>
 #include <penstock/bus/detail/topic_state.hpp>
 
 namespace detail = penstock::detail;
@@ -18,22 +19,18 @@ using penstock::pattern;
 namespace {
 
 struct topics {
-    std::shared_ptr<detail::visitors> all = std::make_shared<detail::visitors>();
-    detail::retired old;
     topic_table table;
     topic_lists lists;
     std::vector<std::unique_ptr<topic_state>> made;
 
-    topic_state* find(const std::string& name) {
-        return table.find(*all, name, topic_table::hashed(name));
-    }
+    topic_state* find(const std::string& name) { return table.find(std::string_view{name}); }
     void make(const std::string& name) {
         if (find(name)) return;
-        table.reserve(old);
-        made.push_back(
-            std::make_unique<topic_state>(detail::type_of<int>, name, topic_table::hashed(name)));
-        topic_lists::add(lists.list_of(name), *made.back());
-        table.add(*made.back());
+        const detail::hashed_text by{std::string_view{name}};
+        table.reserve();
+        made.push_back(std::make_unique<topic_state>(detail::type_of<int>, by));
+        lists.add(lists.list_of(name), *made.back());
+        table.add(*made.back(), by.hash());
     }
 };
 
@@ -48,10 +45,7 @@ TEST_CASE("every topic is found by its name, none by another, while the table gr
         CHECK(t.find(name) == t.made.back().get());
     }
     CHECK(t.table.size() == 5000);
-    for (auto& m : t.made) CHECK(t.find(*m->name) == m.get());
-    CHECK(t.old.size() > 5);  // the smaller tables
-    CHECK(!t.old.sweep(*t.all));
-    CHECK(t.old.size() == 0);
+    for (auto& m : t.made) CHECK(t.find(m->name) == m.get());
 }
 
 TEST_CASE("a pattern meets the topics that it matches, each once, as a scan of all would") {
@@ -69,10 +63,27 @@ TEST_CASE("a pattern meets the topics that it matches, each once, as a scan of a
         const pattern by{words(4, {"a", "b", "ab", "*", "#"})};
         std::multiset<const topic_state*> expected, found;
         for (auto& m : t.made)
-            if (by.matches(*m->name)) expected.insert(m.get());
+            if (by.matches(m->name)) expected.insert(m.get());
         t.lists.for_each(by, [&](const topic_state& s) { found.insert(&s); });
         met += found.size();
         if (found != expected) FAIL_CHECK(by.text());
     }
     CHECK(met > 3000);
+}
+
+TEST_CASE("texts are the same if each byte is, whatever their size, and hash alike only then") {
+    for (std::size_t size = 0; size < 60; ++size) {
+        std::string text(size, 'x');
+        const std::string copy = text, longer = text + 'x';
+        const detail::hashed_text its{std::string_view{copy}};
+        CHECK(its.is(text));
+        CHECK(!its.is(longer));
+        CHECK(its.hash() != detail::hashed_text{std::string_view{longer}}.hash());
+        for (char& c : text) {
+            c = 'y';
+            CHECK(!its.is(text));
+            CHECK(its.hash() != detail::hashed_text{std::string_view{text}}.hash());
+            c = 'x';
+        }
+    }
 }

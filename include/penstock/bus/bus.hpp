@@ -23,7 +23,7 @@
 //           or `prefetch` times; direct ones run in their publishers' threads.
 // Cost      publish by topic: bus/topic.hpp. By name: a hash and a look-up on top, without a lock; a
 //           name that was never seen stays in memory. subscribe: the topics that share the first
-//           words of its pattern, and touches those that match.
+//           words of its pattern, or its last one, and touches those that match.
 // Progress  Publishers never wait for a subscribe or its end: who listens is read wait-free
 //           (bus/detail/route.hpp). Subscribing takes a mutex of the whole bus.
 // Errors    std::invalid_argument: a bad name or pattern (bus/pattern.hpp), a name of another type,

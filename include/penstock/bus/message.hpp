@@ -46,7 +46,7 @@ template <class T>
 struct parcel {
     /// From that pool, if any, and back to it.
     template <class... Args>
-    [[nodiscard]] static parcel* made(block_pool* from, const shared_name& where, Args&&... what) {
+    [[nodiscard]] static parcel* made(block_pool* from, const named& where, Args&&... what) {
         void* const raw =
             from ? from->take<parcel>() : memory_ref{}.allocate(sizeof(parcel), alignof(parcel));
         try {
@@ -69,7 +69,7 @@ struct parcel {
 
 private:
     template <class... Args>
-    parcel(block_pool* from, const shared_name& where, Args&&... what)
+    parcel(block_pool* from, const named& where, Args&&... what)
         : topic{where}, value(built<T>(std::forward<Args>(what)...)), from_{from} {}
     ~parcel() {
         if (tracked) tracked->message_gone();

@@ -47,8 +47,8 @@ public:
 private:
     void measure() noexcept {
         if (done()) return;
-        const auto dot = text_.find('.', at_);
-        length_ = (dot == std::string_view::npos ? text_.size() : dot) - at_;
+        length_ = 0;
+        while (at_ + length_ < text_.size() && text_[at_ + length_] != '.') ++length_;
     }
     std::string_view text_;
     std::size_t at_ = 0;
@@ -67,8 +67,9 @@ inline void check_words(const char* what, std::string_view text, bool wildcards)
     if (text.size() > longest_name) refuse_name(what, text, longest_name, "is over 255 bytes long");
     for (words w{text}; !w.done(); w.next()) {
         if (w.word().empty()) refuse_name(what, text, w.position(), "has an empty word");
-        const auto wild = w.word().find_first_of("*#");
-        if (wild == std::string_view::npos) continue;
+        std::size_t wild = 0;
+        while (wild < w.word().size() && w.word()[wild] != '*' && w.word()[wild] != '#') ++wild;
+        if (wild == w.word().size()) continue;
         if (!wildcards)
             refuse_name(what, text, w.position() + wild,
                         "has a wildcard: patterns subscribe, names are published to");

@@ -99,7 +99,7 @@ inline constexpr const sys::stop_token* no_waiting = nullptr;
 /// Those may listen too who want to keep it. T may be const: then it is copied, else moved.
 template <class T>
 [[gnu::noinline]] published publish_shared(
-    const registry& home, visitor& v, const roster* who, T& value, const shared_name& topic,
+    const registry& home, visitor& v, const roster* who, T& value, const named& topic,
     const sys::stop_token* stop, const publish_options* how = nullptr, copied have_it = {}) {
     const patience p{stop != no_waiting, stop ? *stop : never_stops};
     if constexpr (std::is_const_v<T>) {
@@ -120,7 +120,7 @@ published publish_to(const registry& home, const topic_state& to, envelope<T>& e
 }
 
 template <class T>
-[[gnu::noinline]] published publish_rest(const registry& home, const shared_name& topic,
+[[gnu::noinline]] published publish_rest(const registry& home, const named& topic,
                                          direct_calls begun, T& value, const sys::stop_token* stop,
                                          const publish_options* how) {
     if (!begun.begun) return refused(home, {});
@@ -130,10 +130,10 @@ template <class T>
 /// To those who listen there, as a message of that topic.
 template <class T>
 [[gnu::always_inline]] inline published publish_value(
-    const registry& home, const route& to, const shared_name& topic, T& value,
+    const registry& home, const route& to, const named& topic, T& value,
     const sys::stop_token* stop, const publish_options* how = nullptr) {
     if (to.empty()) return refused(home, {});
-    const direct_calls done = call_all(home.visits(), to, &value, *topic, how);
+    const direct_calls done = call_all(home.visits(), to, &value, topic.name, how);
     if (done.counted > 0 || (done.counted < 0 && !done.begun)) [[likely]]
         return done.told();
     return publish_rest(home, topic, done, value, stop, how);
@@ -150,10 +150,10 @@ published emplace_to(const registry& home, const topic_state& to, const sys::sto
     if (!r.who()) return refused(home, {});
     if (r.who()->plain()) {
         const T here = built<T>(std::forward<Args>(args)...);
-        const auto done = call_all(home.visits(), v, *r.who(), &here, *to.name);
+        const auto done = call_all(home.visits(), v, *r.who(), &here, to.name);
         return done.counted > 0 ? done.told() : refused(home, {});
     }
-    envelope<T> e{std::in_place, v.memory(), to.name, std::forward<Args>(args)...};
+    envelope<T> e{std::in_place, v.memory(), to, std::forward<Args>(args)...};
     return publish_in(home, v, r.who(), e, {stop != no_waiting, stop ? *stop : never_stops});
 }
 
@@ -165,19 +165,10 @@ published publish_by_name(registry& home, std::string_view name, T&& value,
     check_message<value_type>();
     // What is given as an lvalue stays as it is.
     std::conditional_t<std::is_lvalue_reference_v<T>, const value_type, value_type>& seen = value;
-    {
-        reading r{home.visits()};
-        if (const topic_state* known = home.find<value_type>(name)) {
-            r.of(known->listeners);
-            const roster* const who = r.who();
-            if (!who || !who->plain())
-                return publish_shared(home, r.visit(), who, seen, known->name, stop);
-            const auto done = call_all(home.visits(), r.visit(), *who, &seen, *known->name);
-            return done.counted > 0 ? done.told() : refused(home, {});
-        }
-    }
-    const topic_state& made = home.resolve<value_type>(name);
-    return publish_value(home, made.listeners, made.name, seen, stop);
+    const topic_state* to = home.find<value_type>(name);
+    if (!to) [[unlikely]]
+        to = &home.resolve<value_type>(name);
+    return publish_value(home, to->listeners, *to, seen, stop);
 }
 
 }  // namespace detail
@@ -220,7 +211,7 @@ public:
     /// As publish, and says what becomes of it at each subscriber.
     [[nodiscard]] receipt publish_tracked(T value, const sys::stop_token& stop = {}) const {
         auto by = std::make_shared<detail::tracker>();
-        detail::envelope<T> e{std::move(value), to().name};
+        detail::envelope<T> e{std::move(value), to()};
         e.track(by);
         const detail::patience until{true, stop};
         const auto publish = [&](const detail::topic_state& where) {
@@ -232,7 +223,7 @@ public:
         return {std::move(by), p};
     }
 
-    [[nodiscard]] const std::string& name() const noexcept { return *to().name; }
+    [[nodiscard]] const std::string& name() const noexcept { return to().name; }
 
 private:
     friend class bus;
@@ -248,7 +239,7 @@ private:
         const detail::reading here{home_->visits()};
         detail::route::leave(here.visit());  // it is for its memory alone
         detail::envelope<T> e{
-            std::in_place, here.visit().memory(), to().name, std::forward<Args>(args)...};
+            std::in_place, here.visit().memory(), to(), std::forward<Args>(args)...};
         const auto publish = [&](const detail::topic_state& where) {
             return detail::publish_to(
                 *home_, where, e, {stop != detail::no_waiting, stop ? *stop : detail::never_stops},
@@ -260,11 +251,10 @@ private:
     template <class V>
     [[gnu::always_inline]] published routed(V& value, const sys::stop_token* stop) const {
         const auto* const how = options_.get();  // looked at where nobody is called directly
-        published answer =
-            detail::publish_value(*home_, to().listeners, to().name, value, stop, how);
+        published answer = detail::publish_value(*home_, to().listeners, to(), value, stop, how);
         if (unheard(answer)) [[unlikely]]
             answer = elsewhere([=, this, &value](auto& t) {  // else all would stand in memory
-                return detail::publish_value(*home_, t.listeners, to().name, value, stop, how);
+                return detail::publish_value(*home_, t.listeners, to(), value, stop, how);
             });
         return answer;
     }

@@ -178,23 +178,19 @@ MODEL_PROGRAM("bus: who reads a later roster keeps no earlier one",
 }
 MODEL_PROGRAM("bus: a topic that was found by name is complete, in a table that grows",
               {.barriers = barriers::both, .departures = 8}) {
-    auto all = std::make_shared<detail::visitors>();
-    detail::retired old;
     detail::topic_table table;
-    const auto hash = detail::topic_table::hashed("x");
-    detail::topic_state x{detail::type_of<int>, "x", hash};
+    const detail::hashed_text name{"x"};
+    detail::topic_state x{detail::type_of<int>, name};
     int built = 0;
     model::threads(
         [&] {
-            detail::reading enters{*all};
-            if (table.find(*all, "x", hash)) sys::read(&built);
+            if (table.find(name)) sys::read(&built);
         },
         [&] {
             sys::wrote(&built);
             built = 1;
-            table.reserve(old);
-            table.add(x);
-            detail::retired::let_go(old.sweep(*all));
+            table.reserve();
+            table.add(x, name.hash());
         });
 }
 MODEL_PROGRAM("bus: a thread that begins uses the records of one that has ended", {}) {
@@ -392,8 +388,8 @@ using channel_lane = detail::channel_lane<int>;
 channel_lane lane_of_one() {
     return channel_lane{penstock::channel_options<message<int>>{.capacity = 1}};
 }
-bool sent_to_all(const detail::shared_name& name, int value,
-                 std::initializer_list<test_queue*> queues, bool waits) {
+bool sent_to_all(const detail::named& name, int value, std::initializer_list<test_queue*> queues,
+                 bool waits) {
     detail::tally t;
     detail::envelope<int> e{value, name};
     auto* const memory = new detail::block_pool;

@@ -19,22 +19,22 @@ namespace detail {
 template <class T>
 class envelope : public envelope_base {
 public:
-    envelope(T&& mine, const shared_name& topic) noexcept
-        : seen_{&mine}, movable_{&mine}, topic_{&*topic}, shared_topic_{&topic} {
+    envelope(T&& mine, const named& topic) noexcept
+        : seen_{&mine}, movable_{&mine}, topic_{&topic.name}, shared_topic_{&topic} {
         static_assert(std::is_move_constructible_v<T>,
                       "this T can't be moved: emplace it, or publish a std::unique_ptr to it");
     }
-    envelope(const T& theirs, const shared_name& topic) noexcept
-        : seen_{&theirs}, topic_{&*topic}, shared_topic_{&topic} {
+    envelope(const T& theirs, const named& topic) noexcept
+        : seen_{&theirs}, topic_{&topic.name}, shared_topic_{&topic} {
         static_assert(
             std::is_copy_constructible_v<T>, "this T can't be copied: publish(std::move(x))");
     }
     /// Made where it is kept: nothing is moved, and T need not be movable.
     template <class... Args>
-    envelope(std::in_place_t, block_pool& memory, const shared_name& topic, Args&&... args)
+    envelope(std::in_place_t, block_pool& memory, const named& topic, Args&&... args)
         : message_{parcel<T>::made(&memory, topic, std::forward<Args>(args)...)},
           seen_{&message_.value()},
-          topic_{&*topic},
+          topic_{&topic.name},
           memory_{&memory} {}
     explicit envelope(message<T>&& m) noexcept
         : message_{std::move(m)}, seen_{&message_.value()}, topic_{&message_.topic()} {}
@@ -119,7 +119,7 @@ private:
     const T* seen_;
     T* movable_ = nullptr;
     const std::string* topic_;
-    const shared_name* shared_topic_ = nullptr;
+    const named* shared_topic_ = nullptr;
     block_pool* memory_ = nullptr;
 };
 

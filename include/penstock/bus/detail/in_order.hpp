@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Listeners in the order in which they subscribed. By the C library's sort: <algorithm> would cost
-// more than the registry to compile, and this is not where a publish passes.
+// Listeners in the order in which they subscribed. Without <algorithm>, which would cost more than the
+// registry to compile.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <vector>
 
@@ -12,14 +13,37 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-inline void put_in_order(std::vector<listener_base*>& all) noexcept {
-    if (all.empty()) return;
-    constexpr std::size_t size = sizeof(listener_base*);  // NOLINT(bugprone-sizeof-expression)
-    std::qsort(all.data(), all.size(), size, [](const void* a, const void* b) {
-        const auto x = (*static_cast<listener_base* const*>(a))->number;
-        const auto y = (*static_cast<listener_base* const*>(b))->number;
-        return x < y ? -1 : x > y;
-    });
+/// A listener beside its number: to be put in order without a look at it.
+class ranked {
+public:
+    ranked(listener_base& l) noexcept : number_{l.number}, who_{&l} {}
+    [[nodiscard]] listener_base& operator*() const noexcept { return *who_; }
+    [[nodiscard]] bool before(const ranked& other) const noexcept {
+        return number_ < other.number_;
+    }
+
+private:
+    std::uint64_t number_;
+    listener_base* who_;
+};
+
+/// Few are mostly those of a few patterns, each of which has its own in order.
+inline void put_in_order(std::vector<ranked>& all) noexcept {
+    constexpr std::size_t few = 64;
+    if (all.size() > few) {
+        std::qsort(all.data(), all.size(), sizeof(ranked), [](const void* a, const void* b) {
+            const auto& x = *static_cast<const ranked*>(a);
+            const auto& y = *static_cast<const ranked*>(b);
+            return x.before(y) ? -1 : y.before(x);
+        });
+        return;
+    }
+    for (std::size_t i = 1; i < all.size(); ++i) {
+        const ranked moved = all[i];
+        std::size_t to = i;
+        for (; to > 0 && moved.before(all[to - 1]); --to) all[to] = all[to - 1];
+        all[to] = moved;
+    }
 }
 
 }  // namespace detail

@@ -16,7 +16,6 @@
 // Threads   One at a time, under the registry's mutex.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,7 +23,9 @@
 #include <utility>
 #include <vector>
 
+#include <penstock/bus/detail/in_order.hpp>
 #include <penstock/bus/detail/listener.hpp>
+#include <penstock/bus/detail/name_hash.hpp>
 #include <penstock/bus/pattern.hpp>
 
 namespace penstock::inline PENSTOCK_ABI {
@@ -43,7 +44,7 @@ public:
                 at = next != none ? next : grow(at, w.word());
                 ++places_[at].uses;
             }
-            places_[at].here.push_back(&l);
+            places_[at].here.push_back(l);
         } catch (...) {
             release(at);
             throw;
@@ -53,7 +54,8 @@ public:
     void remove(const listener_base& l) noexcept {
         place_id at = root;
         for (words w{l.by().text()}; at != none && !w.done(); w.next()) at = child(at, w.word());
-        if (at == none || std::erase(places_[at].here, &l) == 0) return;
+        if (at == none || std::erase_if(places_[at].here, [&](auto& r) { return &*r == &l; }) == 0)
+            return;
         release(at);
     }
 
@@ -65,30 +67,30 @@ public:
         if (at == none) return nullptr;
         const auto& all = places_[at].here;
         for (std::size_t i = all.size(), few = 4; i > 0 && few > 0; --few)
-            if (is(*all[--i])) return all[i];
+            if (is(*all[--i])) return &*all[i];
         return nullptr;
     }
 
-    /// Calls f with each listener whose pattern matches.
+    /// Calls f with each listener whose pattern matches, as it is ranked.
     template <class F>
     void match(std::string_view name, F&& f) {
         now_.clear();
         ++step_;
         enter(root);
         for (words w{name}; !w.done(); w.next()) {
-            const std::size_t hash = hashed(w.word());
+            const hashed_text word{w.word()};
             ++step_;
             next_.clear();
             std::swap(now_, next_);
             for (const place_id at : next_) {
                 const place& p = places_[at];
-                if (p.words > 0) enter(child(at, w.word(), hash));
+                if (p.words > 0) enter(child(at, word));
                 enter(p.any);
                 if (p.is_many) enter(at);
             }
         }
         for (const place_id at : now_)
-            for (listener_base* l : places_[at].here) f(*l);
+            for (const ranked& l : places_[at].here) f(l);
     }
 
     [[nodiscard]] std::size_t places() const noexcept { return places_.size() - free_.size(); }
@@ -99,24 +101,24 @@ private:
     static constexpr place_id none = ~place_id{0};
 
     struct place {
-        std::string word{};  // that leads here
-        std::size_t hash = 0;
+        std::uint64_t step = 0;  // of a match, in whose set it is
+        place_id any = none;     // behind *
+        place_id many = none;    // behind #
         place_id parent = none;
-        place_id any = none;   // behind *
-        place_id many = none;  // behind #
-        bool is_many = false;
         std::uint32_t words = 0;  // children by a word
-        std::uint32_t uses = 0;   // patterns that go through here
-        std::uint64_t step = 0;   // of a match, in whose set it is
-        std::vector<listener_base*> here{};
+        std::vector<ranked> here{};
+        std::uint32_t uses = 0;  // patterns that go through here
+        bool is_many = false;
+        std::string word{};  // that leads here
     };
-
-    static std::size_t hashed(std::string_view word) noexcept {
-        return std::hash<std::string_view>{}(word);
-    }
-    [[nodiscard]] std::size_t slot(place_id parent, std::size_t hash) const noexcept {
-        const auto mixed = (hash ^ parent) * std::size_t{0x9e3779b97f4a7c15};
-        return (mixed ^ (mixed >> 32)) & (edges_.size() - 1);
+    /// To a child by a word: most others differ in the hash, so that they are not looked at.
+    struct edge {
+        std::uint32_t hash = 0;  // of parent and word; says the slot, too
+        place_id to = none;
+    };
+    [[nodiscard]] static std::uint32_t hashed(place_id parent, const hashed_text& word) noexcept {
+        return static_cast<std::uint32_t>(
+            hashed_text::folded(word.hash() ^ parent, 0x9e3779b97f4a7c15));
     }
 
     void enter(place_id at) {
@@ -130,16 +132,18 @@ private:
     [[nodiscard]] place_id child(place_id at, std::string_view word) const noexcept {
         if (word == "*") return places_[at].any;
         if (word == "#") return places_[at].many;
-        return child(at, word, hashed(word));
+        return child(at, hashed_text{word});
     }
-    [[nodiscard]] place_id child(place_id at, std::string_view word,
-                                 std::size_t hash) const noexcept {
+    [[nodiscard]] place_id child(place_id at, const hashed_text& word) const noexcept {
         if (edges_.empty()) return none;
-        for (std::size_t i = slot(at, hash); edges_[i] != none; i = (i + 1) & (edges_.size() - 1)) {
-            const place& p = places_[edges_[i]];
-            if (p.parent == at && p.hash == hash && p.word == word) return edges_[i];
+        const std::uint32_t hash = hashed(at, word);
+        for (std::size_t i = hash;; ++i) {
+            const edge e = edges_[i & (edges_.size() - 1)];
+            if (e.to == none) return none;
+            if (e.hash != hash) continue;
+            const place& p = places_[e.to];
+            if (p.parent == at && word.is(p.word)) return e.to;
         }
-        return none;
     }
 
     place_id grow(place_id parent, std::string_view word) {
@@ -149,7 +153,6 @@ private:
             free_.reserve(2 * places_.size() + 1);  // so that giving it back allocates nothing
         place fresh;
         fresh.word = word;
-        fresh.hash = hashed(word);
         fresh.parent = parent;
         fresh.is_many = word == "#";
         place_id at;
@@ -164,7 +167,7 @@ private:
         if (wild) {
             (places_[at].is_many ? places_[parent].many : places_[parent].any) = at;
         } else {
-            link(at);
+            link({hash_of(at), at});
             ++places_[parent].words;
             ++edges_in_use_;
         }
@@ -193,35 +196,36 @@ private:
         }
     }
 
-    void link(place_id at) noexcept {
-        std::size_t i = slot(places_[at].parent, places_[at].hash);
-        while (edges_[i] != none) i = (i + 1) & (edges_.size() - 1);
-        edges_[i] = at;
+    [[nodiscard]] std::uint32_t hash_of(place_id at) const noexcept {
+        return hashed(places_[at].parent, std::string_view{places_[at].word});
+    }
+    void link(edge e) noexcept {
+        std::size_t i = e.hash & (edges_.size() - 1);
+        while (edges_[i].to != none) i = (i + 1) & (edges_.size() - 1);
+        edges_[i] = e;
     }
     /// Those behind it that were pushed on by it move up.
     void unlink(place_id at) noexcept {
         const std::size_t mask = edges_.size() - 1;
-        std::size_t hole = slot(places_[at].parent, places_[at].hash);
-        while (edges_[hole] != at) hole = (hole + 1) & mask;
-        for (std::size_t i = (hole + 1) & mask; edges_[i] != none; i = (i + 1) & mask) {
-            const place& p = places_[edges_[i]];
-            const std::size_t home = slot(p.parent, p.hash);
-            if (((i - home) & mask) < ((i - hole) & mask)) continue;
+        std::size_t hole = hash_of(at) & mask;
+        while (edges_[hole].to != at) hole = (hole + 1) & mask;
+        for (std::size_t i = (hole + 1) & mask; edges_[i].to != none; i = (i + 1) & mask) {
+            if (((i - edges_[i].hash) & mask) < ((i - hole) & mask)) continue;
             edges_[hole] = edges_[i];
             hole = i;
         }
-        edges_[hole] = none;
+        edges_[hole] = {};
     }
     void rehash() {
-        std::vector<place_id> bigger(edges_.empty() ? 16 : 2 * edges_.size(), none);
+        std::vector<edge> bigger(edges_.empty() ? 16 : 2 * edges_.size());
         edges_.swap(bigger);
-        for (const place_id at : bigger)
-            if (at != none) link(at);
+        for (const edge e : bigger)
+            if (e.to != none) link(e);
     }
 
     std::vector<place> places_;
     std::vector<place_id> free_;
-    std::vector<place_id> edges_;  // children by a word; open addressing
+    std::vector<edge> edges_;  // open addressing
     std::size_t edges_in_use_ = 0;
     std::uint64_t step_ = 0;
     std::vector<place_id> now_, next_;  // kept: no allocation once they have found their size

@@ -120,7 +120,7 @@ public:
                                  std::vector<std::shared_ptr<listener_base>>& known) {
         if (recorder_base* const r = recorder_of(t)) return *r;
         known.reserve(known.size() + 1);
-        auto made = std::make_shared<recorder>(all, *t.name);
+        auto made = std::make_shared<recorder>(all, t.name);
         const displaced now = t.listeners.exchange(roster::with(nullptr, *made));
         (void)made->inner_.exchange(now.who, now.found);  // it was empty
         recorder& r = *made;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a bus knows: its topics, who listens by which pattern, and how they find each other.
 //
-//   find(name)         the topic, without a lock            detail/topic_state.hpp
+//   find(name)         the topic, without a lock              detail/topic_state.hpp
 //   resolve(name)      finds or makes it; a new one is routed to all whose pattern matches
-//                                                           detail/pattern_trie.hpp
-//   attach(listener)   routes all topics that match to it, and touches no other
+//                                                             detail/pattern_trie.hpp
+//   attach(listener)   routes all topics that match to it     detail/topic_lists.hpp
 //
 // So routes are always complete, and a publish through a topic looks nothing up. What is taken out
 // of them is freed when no publish reads it any more (detail/retired.hpp).
@@ -32,6 +32,7 @@
 #include <penstock/bus/detail/recorder.hpp>
 #include <penstock/bus/detail/retired.hpp>
 #include <penstock/bus/detail/route.hpp>
+#include <penstock/bus/detail/topic_lists.hpp>
 #include <penstock/bus/detail/topic_state.hpp>
 #include <penstock/bus/options.hpp>
 #include <penstock/core/sync_wait.hpp>
@@ -47,7 +48,7 @@ public:
     registry& operator=(const registry&) = delete;
     ~registry() {
         while (zombies_) zombies_ = std::move(zombies_->next_retired);
-        while (newest_) delete std::exchange(newest_, newest_->made_before);
+        topics_.for_each([](const topic_state& t) { t.let_go(); });
         visitors_->end_memory();
     }
 
@@ -73,33 +74,17 @@ public:
     };
     [[nodiscard]] change lock() { return change{*this}; }
 
-    /// The topic, if it is known. In a visit that is entering.
+    /// The topic, if it is known.
     template <class T>
-    [[nodiscard]] const topic_state* find(std::string_view name) const {
-        const topic_state* t = topics_.find(*visitors_, name, topic_table::hashed(name));
-        if (t && &t->type != &type_of<T>) refuse_type(*t, type_of<T>);
-        return t;
+    [[nodiscard, gnu::always_inline]] const topic_state* find(std::string_view name) const {
+        const topic_state* const t = topics_.find(name);
+        return t ? &t->as(type_of<T>) : nullptr;
     }
 
+    /// The topic; made, if it is not known.
     template <class T>
     const topic_state& resolve(std::string_view name) {
-        const change by{*this};
-        const std::size_t hash = topic_table::hashed(name);
-        if (const topic_state* known = topics_.find(*visitors_, name, hash)) {
-            if (&known->type != &type_of<T>) refuse_type(*known, type_of<T>);
-            return *known;
-        }
-        check_name(name);
-        topics_.reserve(retired_);
-        topic_state*& list = lists_.list_of(name);
-        std::unique_ptr<roster, void (*)(roster*)> found{
-            who_matches(type_of<T>, name), &roster::free};
-        topic_state& topic = *new topic_state{type_of<T>, name, hash};
-        topic.made_before = std::exchange(newest_, &topic);
-        (void)topic.listeners.exchange(found.release());  // it was empty
-        topic_lists::add(list, topic);
-        topics_.add(topic);
-        return topic;
+        return find_or_make(type_of<T>, name).as(type_of<T>);
     }
 
     /// That topic keeps its last n messages, or more, if it was told so before.
@@ -191,20 +176,20 @@ public:
         {
             const change by{*this};
             closed_.store(true, std::memory_order_relaxed);  // the mutex carries it
-            for (topic_state* t = newest_; t; t = t->made_before) {
-                replace(*t, nullptr);
-                if (recorder_of(*t)) retired_.add(t->listeners.exchange(nullptr));
-            }
+            topics_.for_each([&](topic_state& t) {
+                replace(t, nullptr);
+                if (recorder_of(t)) retired_.add(t.listeners.exchange(nullptr));
+            });
             kept = listeners_;
         }
         for (auto& r : recorders_) r->records()->forget();  // as many as there will ever be
-        std::vector<listener_base*> ending;
+        std::vector<ranked> ending;
         ending.reserve(kept.size());
-        for (auto& l : kept) ending.push_back(l.get());
+        for (auto& l : kept) ending.emplace_back(*l);
         put_in_order(ending);
-        for (auto* l : ending) l->end_intake();
+        for (auto& l : ending) (*l).end_intake();
         if (inside_own_callback()) return false;
-        for (auto* l : ending) l->finish();
+        for (auto& l : ending) (*l).finish();
         return true;
     }
 
@@ -259,7 +244,24 @@ private:
     void matching(const listener_base& l, F&& f) const {
         if (!l.by().exact()) return lists_.for_each(l.by(), f);
         const std::string& name = l.by().text();
-        if (topic_state* t = topics_.find(*visitors_, name, topic_table::hashed(name))) f(*t);
+        if (topic_state* t = topics_.find(std::string_view{name})) f(*t);
+    }
+
+    topic_state& find_or_make(const type_id& type, std::string_view name) {
+        const hashed_text by{name};
+        topics_.expect(by);
+        const change now{*this};
+        lists_.expect(name);
+        check_name(name);
+        auto& list = lists_.list_of(name);
+        if (topic_state* const known = topics_.find(by)) return *known;
+        topics_.reserve();
+        std::unique_ptr<roster, void (*)(roster*)> found{who_matches(type, name), &roster::free};
+        topic_state& made = *new topic_state{type, by};
+        (void)made.listeners.exchange(found.release());  // it was empty
+        lists_.add(list, made);
+        topics_.add(made, by.hash());
+        return made;
     }
 
     void replace(topic_state& t, roster* next, listener_base* newcomer = nullptr) {
@@ -269,19 +271,15 @@ private:
     [[nodiscard]] roster* who_matches(const type_id& type, std::string_view name) {
         found_.clear();
         pattern_trie* const trie = find_trie(type);
-        if (!closed() && trie) trie->match(name, [&](listener_base& l) { found_.push_back(&l); });
+        if (!closed() && trie) trie->match(name, [&](const ranked& l) { found_.push_back(l); });
         if (found_.empty()) return nullptr;
         put_in_order(found_);
-        roster* r = roster::made(found_.size());
-        std::uninitialized_copy(found_.begin(), found_.end(), r->begin());
-        r->judge();
-        return r;
+        return roster::of(found_);
     }
 
-    alignas(cache_line) const std::shared_ptr<visitors> visitors_;  // publishers read it alone
+    alignas(cache_line) const std::shared_ptr<visitors> visitors_;  // publishers read this,
+    topic_table topics_;                                            // and, by name, this
     alignas(cache_line) sys::mutex mutex_;
-    topic_state* newest_ = nullptr;
-    topic_table topics_;
     topic_lists lists_;
     std::vector<std::pair<const type_id*, std::unique_ptr<pattern_trie>>> patterns_;  // few types
     std::vector<std::shared_ptr<listener_base>> listeners_;
@@ -289,7 +287,7 @@ private:
     std::vector<std::shared_ptr<listener_base>> recorders_;  // as long as their topics
     std::uint64_t next_number_ = std::uint64_t{1} << 32;
     std::uint64_t next_keeper_ = 0;  // they come first
-    std::vector<listener_base*> found_;
+    std::vector<ranked> found_;
     retired retired_;
     std::shared_ptr<listener_base> zombies_;  // still in a roster, for want of memory
     sys::atomic<bool> closed_{false};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What was taken out of the routes and may still be read: rosters, listeners, name tables. Freed in
-// batches, so that the process barrier that it takes is shared by many changes.
+// What was taken out of the routes and may still be read: rosters and listeners. Freed in batches, so
+// that the process barrier that it takes is shared by many changes.
 //
 // A roster stays while a visit names it, a listener while it is in a roster that a visit names, and
 // everything while a visit is entering (detail/route.hpp). So a handler that sleeps for an hour pins
@@ -49,10 +49,6 @@ public:
         listeners_ = std::move(l);
         ++size_;
     }
-    void add_table(std::shared_ptr<const void> table) {
-        tables_.push_back(std::move(table));
-        ++size_;
-    }
 
     [[nodiscard]] bool worth_a_sweep() const noexcept { return size_ >= sweep_at_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -72,7 +68,6 @@ public:
             }
         });
         if (!somebody_enters) {
-            tables_.clear();
             sweep_listeners(gone);
             sweep_rosters();
             size_ = left_;
@@ -123,7 +118,6 @@ private:
 
     roster* rosters_ = nullptr;
     listeners listeners_;
-    std::vector<std::shared_ptr<const void>> tables_;
     std::vector<const roster*> pinned_;
     std::size_t size_ = 0;
     std::size_t left_ = 0;

@@ -32,7 +32,9 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <vector>
 
+#include <penstock/bus/detail/in_order.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/visitors.hpp>
 #include <penstock/core/sync.hpp>
@@ -76,6 +78,13 @@ public:
         }
     }
 
+    /// All of them.
+    [[nodiscard]] static roster* of(const std::vector<ranked>& all) {
+        roster* r = made(all.size());
+        for (std::size_t i = 0; i < all.size(); ++i) r->begin()[i] = &*all[i];
+        r->judge();
+        return r;
+    }
     /// `from` with `l` behind the others; a keeper before those that are none.
     [[nodiscard]] static roster* with(const roster* from, listener_base& l) {
         roster* r = made((from ? from->size() : 0) + 1);
@@ -160,7 +169,7 @@ public:
         return read_entered(by, v);
     }
 
-    /// A visit that may still find any roster, or name table.
+    /// A visit that may still find any roster.
     static inline const char entering{};
     template <class Handshake>
     static void enter(const Handshake& by, visitor& v) noexcept {
@@ -196,7 +205,7 @@ private:
 /// While it lasts, who it found stays.
 class reading {
 public:
-    /// Enters. What is looked up between here and of() stays as well until then.
+    /// Enters, for the time being.
     explicit reading(visitors& all) : all_{all}, visit_{all.take()} {
         route::enter(all_.by(), visit_);
     }
@@ -211,8 +220,6 @@ public:
         route::leave(visit_);
         all_.put(visit_);
     }
-
-    void of(const route& r) noexcept { who_ = r.read_entered(all_.by(), visit_); }
 
     [[nodiscard]] visitor& visit() const noexcept { return visit_; }
     /// Those who listen; null: nobody.

@@ -104,6 +104,24 @@ TEST_CASE(
     CHECK(alive == 0);
 }
 
+TEST_CASE("a roster that had gone before a late reader named it is not looked into") {
+    auto all = std::make_shared<detail::visitors>();
+    {
+        detail::retired old;
+        auto a = std::make_shared<one>();
+        a->was_found = true;
+        old.add(std::move(a));
+        detail::visitor& late = all->take();
+        detail::roster* const gone = detail::roster::made(1);
+        late.reading.store(gone);  // it would look again now
+        detail::roster::free(gone);
+        detail::retired::let_go(old.sweep(*all));
+        CHECK(alive == 0);
+        late.reading.store(nullptr);
+        all->put(late);
+    }
+}
+
 TEST_CASE("who is entering puts off all freeing") {
     auto all = std::make_shared<detail::visitors>();
     detail::retired old;

@@ -68,6 +68,9 @@ public:
             }
         });
         if (!somebody_enters) {
+            // Who names late, what is no longer there, looks again and then reads another: the roster
+            // may have been freed before it was named.
+            std::erase_if(pinned_, [&](const roster* named) { return !is_here(named); });
             sweep_listeners(gone);
             sweep_rosters();
             size_ = left_;
@@ -84,6 +87,11 @@ public:
 private:
     static constexpr std::size_t batch = 32;
 
+    [[nodiscard]] bool is_here(const roster* which) const noexcept {
+        const roster* r = rosters_;
+        while (r && r != which) r = r->next_retired;
+        return r != nullptr;
+    }
     template <class Is>
     [[nodiscard]] bool is_pinned(Is&& is) const noexcept {
         for (const roster* r : pinned_)

@@ -62,7 +62,9 @@ public:
             if (auto t = to.give_back(oldest(), in_use(oldest()))) return t;
             set_oldest(oldest() + 1);
         }
-        return removed > 0 ? in_.sync() : os::trouble{};
+        const os::trouble t = removed > 0 ? in_.sync() : os::trouble{};
+        if (t) to.drop_spares();
+        return t;
     }
 
 private:

@@ -66,6 +66,13 @@ public:
         return in_.remove(name);
     }
 
+    /// After power loss they may still be segments by name: nothing may be written to them.
+    void drop_spares() noexcept {
+        std::lock_guard lock{mutex_};
+        for (const std::string& spare : spares_) (void)in_.remove(spare);
+        spares_.clear();
+    }
+
     [[nodiscard]] static std::string spare_name(std::uint64_t number) {
         return format::file_name(number) + ".spare";
     }

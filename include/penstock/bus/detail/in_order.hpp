@@ -13,11 +13,20 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
-/// A listener beside its number: to be put in order without a look at it.
+/// A listener beside what is asked of all who match a topic, so that none of them is looked at.
 class ranked {
 public:
-    ranked(listener_base& l) noexcept : number_{l.number}, who_{&l} {}
+    ranked(listener_base& l) noexcept
+        : number_{l.number},
+          who_{&l},
+          plain_{l.plain()},
+          copies_{l.copies()},
+          is_counted_{l.is_counted()} {}
     [[nodiscard]] listener_base& operator*() const noexcept { return *who_; }
+    // As the listener says it, for good:
+    [[nodiscard]] bool plain() const noexcept { return plain_; }
+    [[nodiscard]] bool copies() const noexcept { return copies_; }
+    [[nodiscard]] bool is_counted() const noexcept { return is_counted_; }
     [[nodiscard]] bool before(const ranked& other) const noexcept {
         return number_ < other.number_;
     }
@@ -25,6 +34,7 @@ public:
 private:
     std::uint64_t number_;
     listener_base* who_;
+    bool plain_, copies_, is_counted_;
 };
 
 /// Few are mostly those of a few patterns, each of which has its own in order.

@@ -71,18 +71,17 @@ public:
     void judge() noexcept {
         plain_ = copies_ = true;
         counting_ = 0;
-        for (const listener_base* l : *this) {
-            plain_ = plain_ && l->plain();
-            copies_ = copies_ && l->copies();
-            counting_ += l->is_counted();
-        }
+        for (const listener_base* l : *this) judge(*l);
     }
 
-    /// All of them.
+    /// All of them, none of whom is looked at.
     [[nodiscard]] static roster* of(const std::vector<ranked>& all) {
         roster* r = made(all.size());
-        for (std::size_t i = 0; i < all.size(); ++i) r->begin()[i] = &*all[i];
-        r->judge();
+        r->plain_ = r->copies_ = true;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            r->begin()[i] = &*all[i];
+            r->judge(all[i]);
+        }
         return r;
     }
     /// `from` with `l` behind the others; a keeper before those that are none.
@@ -117,6 +116,12 @@ public:
 
 private:
     explicit roster(std::size_t size) noexcept : size_{size} {}
+    template <class Listener>
+    void judge(const Listener& one) noexcept {
+        plain_ = plain_ && one.plain();
+        copies_ = copies_ && one.copies();
+        counting_ += one.is_counted();
+    }
     std::size_t size_;
     std::uint32_t counting_ = 0;
     bool plain_ = false, copies_ = false;

@@ -26,6 +26,8 @@
 namespace penstock::inline PENSTOCK_ABI {
 namespace detail {
 
+struct topic_state;
+
 /// Of a topic's handle: what a publish through it means.
 struct publish_options {
     publish_options(bool m, bool all, const topic_state* t) noexcept

@@ -22,11 +22,11 @@ namespace bench {
 
 using timed_message = durable_message<100>;
 
-/// Median of ns; send(m), receive(number, m): true when it is there.
-template <class Send, class Receive>
-double hand_off(std::size_t n, double pause_ns, Send send, Receive receive) {
+/// Median of ns; send(m), receive(number, m): returns when it is there, settle(): what comes after that.
+template <class Send, class Receive, class Settle = decltype([] {})>
+double hand_off(std::size_t n, double pause_ns, Send send, Receive receive, Settle settle = {}) {
     std::vector<double> took(n);
-    std::atomic<std::size_t> arrived{0};
+    alignas(64) std::atomic<std::size_t> arrived{0};
     std::thread receiver{[&] {
         pin(1);
         for (std::size_t i = 0; i < n; ++i) {
@@ -37,6 +37,7 @@ double hand_off(std::size_t n, double pause_ns, Send send, Receive receive) {
             std::memcpy(&sent, m.filling.data(), sizeof sent);
             verify(m.number == i, "a message is wrong");
             took[i] = now - sent;
+            settle();
             arrived = i + 1;
         }
     }};
@@ -64,7 +65,7 @@ inline double bare_hand_off(std::size_t n, double pause_ns, bool sleeps) {
     disk_folder dir;
     const mapped_file file{dir.path() + "/bare", 1 << 20};
     file.populate();
-    std::atomic<std::uint32_t> count{0};
+    alignas(64) std::atomic<std::uint32_t> count{0};
     constexpr std::size_t room = (1 << 20) / record_bytes<100>;
     const auto at = [&](std::size_t i) { return file.data() + i % room * record_bytes<100>; };
     const auto futex = [&](int what, std::uint32_t value) {
@@ -100,14 +101,15 @@ inline double journal_hand_off(std::size_t n, double pause_ns, bool sleeps) {
     penstock::durable_queue<timed_message> q{
         dir.path() + "/j", {.sync = penstock::sync::process_crash, .segment_bytes = 8 << 20}};
     auto g = q.group("g");
+    auto d = g.try_receive();
     return hand_off(
         n, pause_ns, [&](const timed_message& m) { verify(bool{q.send(m)}, "send failed"); },
         [&](std::size_t, timed_message& m) {
-            auto d = sleeps ? g.receive() : g.try_receive();
+            d = sleeps ? g.receive() : g.try_receive();
             while (!d) d = g.try_receive();
             m = *d;
-            verify(bool{d.accept()}, "accept failed");
-        });
+        },
+        [&] { verify(bool{d.accept()}, "accept failed"); });
 }
 
 template <class Store>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <cstdint>
+#include <thread>
+
+#include <sched.h>
 
 #include <doctest/doctest.h>
 
@@ -61,4 +64,18 @@ TEST_CASE("the process barrier orders two stores against two loads") {
     CHECK(both_missed == 0);
 }
 
-TEST_CASE("at least one CPU is usable") { CHECK(sys::usable_cpus() >= 1); }
+TEST_CASE("a thread that is pinned can use no fewer CPUs") {
+    const int all = sys::usable_cpus();
+    CHECK(all >= 1);
+    std::thread{[all] {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+        int one = 0;
+        while (!CPU_ISSET(one, &set)) ++one;
+        CPU_ZERO(&set);
+        CPU_SET(one, &set);
+        REQUIRE(sched_setaffinity(0, sizeof set, &set) == 0);
+        CHECK(sys::usable_cpus() == all);
+    }}.join();
+}

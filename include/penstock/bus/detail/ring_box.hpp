@@ -26,6 +26,7 @@
 
 #include <penstock/bus/detail/all_or_none.hpp>
 #include <penstock/bus/detail/envelope.hpp>
+#include <penstock/bus/detail/linger.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/members.hpp>
 #include <penstock/bus/detail/registry.hpp>
@@ -146,8 +147,9 @@ public:
     }
 
     /// The next message, or it is idle from now on.
-    auto next(member_base& me, Share& s) {
+    auto next(member_base& me, Share& s, linger& before) {
         auto m = s.take();
+        if (!m) (void)before.until([&] { return static_cast<bool>(m = s.take()); });
         if (!m) m = members_.rest_unless(me, [&s] { return s.take(); });
         if (!m) {
             has_room();  // it may have stepped over a place that was let go

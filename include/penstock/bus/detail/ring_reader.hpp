@@ -10,6 +10,7 @@
 
 #include <penstock/bus/detail/envelope.hpp>
 #include <penstock/bus/detail/gate.hpp>
+#include <penstock/bus/detail/linger.hpp>
 #include <penstock/bus/detail/listener.hpp>
 #include <penstock/bus/detail/ring_box.hpp>
 #include <penstock/bus/detail/runner.hpp>
@@ -77,8 +78,9 @@ private:
             const inside here{*this, box_.get()};
             if (!here) return;  // it has ended
             for (int n = 1;; ++n) {
-                auto m = box_->next(*this, share_);
+                auto m = box_->next(*this, share_, linger_);
                 if (!m) return;
+                linger_.one_more();
                 handle(*m);
                 count(dropped_, share_.done());
                 box_->has_room();
@@ -127,6 +129,7 @@ private:
     handler<T> handler_;  // by the gate
     handler<T> on_drop_;  // by the gate
     Share share_;
+    linger linger_;  // by the handler's thread
     const std::uint64_t rejected_before_;
     sys::atomic<std::uint64_t> handled_{0}, failed_{0}, dropped_{0};
 };

@@ -2,9 +2,8 @@
 #include <cstdint>
 #include <thread>
 
-#include <sched.h>
-
 #include <doctest/doctest.h>
+#include <sched.h>
 
 #include <penstock/core/sync_wait.hpp>
 

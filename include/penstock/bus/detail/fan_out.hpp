@@ -167,6 +167,7 @@ private:
             if (here) verdict = on_.begin_wait();
         }
         if (verdict == before_wait::refused) return status::would_block_self;
+        linger_.stand_back(pipe_.capacity());
         const status waited = wait();
         if (verdict == before_wait::counted) on_.end_wait();
         return waited;

@@ -12,7 +12,6 @@
 // Lifetime  A wait keeps what it waits at, and not the bus.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <utility>
 
@@ -22,31 +21,20 @@
 
 namespace penstock::inline PENSTOCK_ABI {
 
-class [[nodiscard]] receipt_awaitable : public detail::async_wait<receipt_awaitable> {
-    using base = detail::async_wait<receipt_awaitable>;
+class [[nodiscard]] receipt_awaitable : public detail::async_status<receipt_awaitable> {
+    using base = detail::async_status<receipt_awaitable>;
 
 public:
     receipt_awaitable(std::shared_ptr<detail::tracker> of, const sys::stop_token& stop,
                       const resume_on& where)
-        : base{stop, where}, of_{std::move(of)} {}
+        : base{of->known(), stop, where}, of_{std::move(of)} {}
     ~receipt_awaitable() { base::destroyed(); }
 
-    status await_resume() {
-        base::resume();
-        return answer_;
-    }
-
 private:
-    friend base;
-    waiter::entry* places() noexcept { return &place_; }
-    static constexpr std::size_t place_count() noexcept { return 1; }
+    friend detail::async_wait<receipt_awaitable>;
     bool done() noexcept { return of_->settled(); }
-    void stopped() noexcept { answer_ = status::stopped; }
-    static void pass_on() noexcept {}  // all are woken
 
     const std::shared_ptr<detail::tracker> of_;
-    waiter::entry place_{of_->known(), base::target_};
-    status answer_{status::ok};
 };
 
 inline receipt_awaitable receipt::async_wait(const sys::stop_token& stop,

@@ -42,6 +42,7 @@
 
 #include <penstock/core/backoff.hpp>
 #include <penstock/core/resume_on.hpp>
+#include <penstock/core/status.hpp>
 #include <penstock/core/sync_wait.hpp>
 #include <penstock/core/trampoline.hpp>
 #include <penstock/core/waiter.hpp>
@@ -215,6 +216,32 @@ private:
     const resume_on where_;
     std::shared_ptr<ticket> ticket_{};
     std::exception_ptr thrown_{};  // by a try
+};
+
+/// Until something is so, at one waiter, where all are woken. `Self` has done(), which may say in
+/// answer_ why it is over, and begins its destructor by destroyed().
+template <class Self>
+class async_status : public async_wait<Self> {
+public:
+    status await_resume() {
+        this->resume();
+        return answer_;
+    }
+
+protected:
+    async_status(waiter& at, const sys::stop_token& stop, const resume_on& where)
+        : async_wait<Self>{stop, where}, place_{at, this->target_} {}
+
+    status answer_{status::ok};
+
+private:
+    friend async_wait<Self>;
+    waiter::entry* places() noexcept { return &place_; }
+    static constexpr std::size_t place_count() noexcept { return 1; }
+    void stopped() noexcept { answer_ = status::stopped; }
+    static void pass_on() noexcept {}
+
+    waiter::entry place_;
 };
 
 }  // namespace detail

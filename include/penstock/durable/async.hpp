@@ -66,33 +66,25 @@ private:
     status answer_{status::empty};
 };
 
-class [[nodiscard]] offset_awaitable : public detail::async_wait<offset_awaitable> {
-    using base = detail::async_wait<offset_awaitable>;
+class [[nodiscard]] offset_awaitable : public detail::async_status<offset_awaitable> {
+    using base = detail::async_status<offset_awaitable>;
 
 public:
     offset_awaitable(std::shared_ptr<detail::journal_core> of, detail::milestone what,
                      std::uint64_t offset, const sys::stop_token& stop, const resume_on& where)
-        : base{stop, where}, of_{std::move(of)}, what_{what}, offset_{offset} {}
+        : base{detail::changes_of(*of, what), stop, where},
+          of_{std::move(of)},
+          what_{what},
+          offset_{offset} {}
     ~offset_awaitable() { base::destroyed(); }
 
-    status await_resume() {
-        base::resume();
-        return answer_;
-    }
-
 private:
-    friend base;
-    waiter::entry* places() noexcept { return &place_; }
-    static constexpr std::size_t place_count() noexcept { return 1; }
+    friend detail::async_wait<offset_awaitable>;
     bool done() noexcept { return detail::reached(*of_, what_, offset_, answer_); }
-    void stopped() noexcept { answer_ = status::stopped; }
-    static void pass_on() noexcept {}  // all are woken
 
     const std::shared_ptr<detail::journal_core> of_;
     const detail::milestone what_;
     const std::uint64_t offset_;
-    waiter::entry place_{detail::changes_of(*of_, what_), base::target_};
-    status answer_{status::ok};
 };
 
 inline offset_awaitable journal::async_synced(std::uint64_t offset, const sys::stop_token& stop,

@@ -58,13 +58,14 @@ inline void membarrier() noexcept {
     syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
-/// CPUs this process may run on: what `taskset` or a container left of the machine. A thread that is
-/// pinned meets others elsewhere: those of the first thread count, too.
+/// CPUs this thread may run on: what `taskset` or a container left of the machine. One that is pinned
+/// meets others elsewhere, so where it has but one those of the first thread count, too.
 inline int usable_cpus() noexcept {
     cpu_set_t mine, first;
     CPU_ZERO(&mine);
-    CPU_ZERO(&first);
     if (sched_getaffinity(0, sizeof mine, &mine) != 0) return 1;
+    if (CPU_COUNT(&mine) > 1) return CPU_COUNT(&mine);
+    CPU_ZERO(&first);
     if (sched_getaffinity(getpid(), sizeof first, &first) == 0) CPU_OR(&mine, &mine, &first);
     return CPU_COUNT(&mine);
 }
